@@ -1,6 +1,6 @@
 /** Fields: one option of a class, with its type, default, validation and Keras spelling. */
 import { LayerwiseError } from "../errors.ts";
-import { foldName, matchName, toSnake } from "./names.ts";
+import { matchName, toSnake } from "./names.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
