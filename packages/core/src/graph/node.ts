@@ -36,13 +36,13 @@ export class Node {
   readonly outputs: readonly Value[];
   /** Path of the layer that made this node, for the profiler and error messages. */
   readonly scope: string;
-  constructor(op: OpRecord, attrs: unknown, inputs: readonly Value[], types: readonly TensorType[]) {
+  constructor(op: OpRecord, attrs: unknown, inputs: readonly Value[], types: readonly TensorType[], scope = currentScope) {
     this.op = op;
     this.attrs = attrs;
     this.inputs = inputs;
     this.types = types;
     this.outputs = types.map((_, i) => new Value(this, i));
-    this.scope = currentScope;
+    this.scope = scope;
   }
 }
 
@@ -55,6 +55,22 @@ export function withScope<T>(name: string, body: () => T): T {
   } finally {
     currentScope = saved;
   }
+}
+
+/** Nodes made while `body` runs carry exactly the scope `path` (a gradient takes the scope of its forward node). */
+export function atScope<T>(path: string, body: () => T): T {
+  const saved = currentScope;
+  currentScope = path;
+  try {
+    return body();
+  } finally {
+    currentScope = saved;
+  }
+}
+
+/** The scope that a node made now would carry. */
+export function scopePath(): string {
+  return currentScope;
 }
 
 /** How a view reads its input: element [i0, i1, …] lies at offset + Σ strides[j]·ij of a contiguous buffer. */
@@ -70,10 +86,8 @@ export interface MapContext<A> {
   /** Dtypes of the node's inputs and output (the operands come widened: u8 as i32, bool as mask). */
   readonly inputs: readonly TensorType[];
   readonly output: TensorType;
-  /** i32 coordinates along an output axis of the lanes' elements. */
+  /** i32 coordinates along an output axis of the lanes' elements; the rule must list the axis in `coordinates`. */
   coordinate(axis: number): Operand;
-  /** u32 row-major number of the lanes' elements. */
-  linear(): Operand;
 }
 
 export interface LowerContext<A> {
@@ -98,6 +112,8 @@ export type KernelRule<A> =
       readonly expr: (b: KernelBuilder, args: readonly Operand[], context: MapContext<A>) => Operand;
       readonly flops: number;
       readonly heavy?: boolean;
+      /** Axes whose coordinates the expression asks for (iota). */
+      readonly coordinates?: (attrs: A) => readonly number[];
     }
   /** Another way to read input 0; null when this access cannot express it (then the input is made contiguous first). */
   | { readonly kind: "view"; readonly view: (access: Access, attrs: A, output: TensorType) => Access | null }

@@ -1,0 +1,100 @@
+/** Direct passes over the graph before fusion: aliases removed, equal nodes merged, neutral arithmetic and views dropped. */
+import { Node, topological, type Value } from "../graph/node.ts";
+import { type TypedArray, sameShape, sizeOf } from "../graph/types.ts";
+
+/** Replacement for each root. The graph reachable from the result has no alias nodes and no two equal nodes. */
+export function simplify(roots: readonly Value[]): Value[] {
+  const replaced = new Map<Value, Value>();
+  const seen = new Map<string, Node>();
+  const at = (v: Value): Value => replaced.get(v) ?? v;
+  for (const node of topological(roots)) {
+    const inputs = node.inputs.map(at);
+    if (node.op.kernel.kind === "alias") {
+      node.outputs.forEach((o, i) => {
+        replaced.set(o, inputs[i]);
+      });
+      continue;
+    }
+    const same = neutral(node, inputs);
+    if (same) {
+      replaced.set(node.outputs[0], same);
+      continue;
+    }
+    const changed = inputs.some((v, i) => v !== node.inputs[i]);
+    const next = changed ? new Node(node.op, node.attrs, inputs, node.types, node.scope) : node;
+    const key = nodeKey(next);
+    const known = key === null ? undefined : seen.get(key);
+    const final = known ?? next;
+    if (!known && key !== null) seen.set(key, next);
+    if (final !== node) {
+      node.outputs.forEach((o, i) => {
+        replaced.set(o, final.outputs[i]);
+      });
+    }
+  }
+  return roots.map(at);
+}
+
+/** The single number a value holds everywhere, through broadcasts and reshapes; undefined when it is not a constant. */
+export function constantNumber(v: Value): number | undefined {
+  let at = v;
+  while (at.node.op.kernel.kind === "view") at = at.node.inputs[0];
+  if (at.node.op.name !== "constant" || sizeOf(at.shape) !== 1) return undefined;
+  return (at.node.attrs as { data: TypedArray }).data[0];
+}
+
+/** x when the node computes x: x+0 (not -0 sensitive: x-0), x·1, x/1, views that change nothing, casts to the same dtype. */
+function neutral(node: Node, inputs: readonly Value[]): Value | null {
+  const [a, b] = inputs;
+  switch (node.op.kernel.kind) {
+    case "view":
+      if (!sameShape(a.shape, node.types[0].shape)) return null;
+      return isIdentityView(node) ? a : null;
+    case "map":
+      break;
+    default:
+      return null;
+  }
+  const name = node.op.name;
+  if (name === "cast") return a.dtype === node.types[0].dtype ? a : null;
+  if (name === "mul") {
+    if (constantNumber(b) === 1) return a;
+    if (constantNumber(a) === 1) return b;
+  } else if ((name === "div" && constantNumber(b) === 1) || (name === "sub" && Object.is(constantNumber(b), 0))) return a;
+  return null;
+}
+
+function isIdentityView(node: Node): boolean {
+  const rule = node.op.kernel;
+  if (rule.kind !== "view") return false;
+  const shape = node.inputs[0].shape;
+  const strides = new Array<number>(shape.length);
+  let s = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = s;
+    s *= Math.max(1, shape[i]);
+  }
+  const out = rule.view({ shape, strides, offset: 0 }, node.attrs, node.types[0]);
+  return out !== null && out.offset === 0 && sameShape(out.shape, shape) && out.strides.every((x, i) => x === strides[i] || shape[i] <= 1);
+}
+
+/** A key equal for equal computations; null for nodes that must stay apart. */
+function nodeKey(node: Node): string | null {
+  const { op, attrs, inputs } = node;
+  if (op.kernel.kind === "source") {
+    if (op.name !== "constant") return null;
+    const { data } = attrs as { data: TypedArray };
+    return data.length === 1 ? `c:${node.types[0].dtype}[${node.types[0].shape}]:${Object.is(data[0], -0) ? "-0" : data[0]}` : null;
+  }
+  let body: string;
+  try {
+    body = JSON.stringify(attrs, (_, v) => {
+      if (typeof v === "function") throw new Error("function");
+      if (typeof v === "number" && !Number.isFinite(v)) return String(v);
+      return v;
+    });
+  } catch {
+    return null;
+  }
+  return `${op.name}(${inputs.map((v) => `${v.node.id}.${v.index}`).join(",")})${body}`;
+}
