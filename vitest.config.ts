@@ -1,4 +1,7 @@
 import { defineConfig } from "vitest/config";
+import { findTestData } from "./scripts/setup.mjs";
+
+findTestData();
 
 export default defineConfig({
   resolve: { conditions: ["layerwise-source"] },
