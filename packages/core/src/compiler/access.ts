@@ -91,8 +91,7 @@ export function collapse(
   const groupOf: number[] = [];
   for (let i = 0; i < dims.length; i++) {
     const last = outDims.length - 1;
-    const joins =
-      last >= 0 && !cuts.includes(i) && accesses.every((s, k) => out[k][last] === s[i] * dims[i]);
+    const joins = last >= 0 && !cuts.includes(i) && accesses.every((s, k) => out[k][last] === s[i] * dims[i]);
     if (joins) {
       outDims[last] *= dims[i];
       for (let k = 0; k < accesses.length; k++) out[k][last] = accesses[k][i];

@@ -4,7 +4,7 @@ import { rowMajor, type Shape, sizeOf } from "../graph/types.ts";
 import { commonRefinement, refine } from "./access.ts";
 import { affine, type Index, KernelBuilder, scaled } from "./builder.ts";
 import { beforeStore, computeType, ExpressionEmitter } from "./emit-expression.ts";
-import { collapseAll, type ValueKernel, ValueBuffers } from "./loops.ts";
+import { collapseAll, ValueBuffers, type ValueKernel } from "./loops.ts";
 
 export interface AssemblePart {
   readonly input: Value;
@@ -19,12 +19,17 @@ export function assembleParts(node: Node): AssemblePart[] {
   const rule = node.op.kernel;
   if (rule.kind !== "assemble") throw new Error("not an assemble op");
   const out = rowMajor(node.types[0].shape);
-  return rule.parts(node.inputs.map((v) => v.type), node.attrs).map((p) => {
-    const input = node.inputs[p.input];
-    const strides = out.map((s, i) => s * (p.step?.[i] ?? 1));
-    const offset = p.start.reduce((sum, x, i) => sum + x * out[i], 0);
-    return { input, offset, strides, dense: denseStrides(input.shape, strides) };
-  });
+  return rule
+    .parts(
+      node.inputs.map((v) => v.type),
+      node.attrs,
+    )
+    .map((p) => {
+      const input = node.inputs[p.input];
+      const strides = out.map((s, i) => s * (p.step?.[i] ?? 1));
+      const offset = p.start.reduce((sum, x, i) => sum + x * out[i], 0);
+      return { input, offset, strides, dense: denseStrides(input.shape, strides) };
+    });
 }
 
 function denseStrides(shape: Shape, strides: readonly number[]): boolean {
@@ -60,7 +65,12 @@ export function emitFill(node: Node, name: string): ValueKernel {
   else {
     const t = b.task("block", rest > 0 ? blocks + 1 : blocks);
     if (rest === 0) run(scaled(t, block), block);
-    else b.if(b.compare("eq", b.index(t), b.i32(blocks)), () => run(blocks * block, rest), () => run(scaled(t, block), block));
+    else
+      b.if(
+        b.compare("eq", b.index(t), b.i32(blocks)),
+        () => run(blocks * block, rest),
+        () => run(scaled(t, block), block),
+      );
   }
   return { kernel: b.finish({ flops: 0, bytes: size * 4 }), values: buffers.values };
 }
@@ -75,7 +85,10 @@ export function emitPart(node: Node, part: AssemblePart, name: string, isBuffer:
   emitter.register(part.input, [], false);
   // The destination takes part in collapsing like one more leaf.
   const target = "destination";
-  emitter.strides.set(target, { offset: 0, strides: refine({ shape: part.input.shape, strides: part.strides, offset: 0 }, dims) });
+  emitter.strides.set(target, {
+    offset: 0,
+    strides: refine({ shape: part.input.shape, strides: part.strides, offset: 0 }, dims),
+  });
   const flat = collapseAll(emitter, dims, [], []);
   const shape = flat.length === 0 ? [1] : flat;
   const to = emitter.strides.get(target)!.strides;
@@ -93,7 +106,12 @@ export function emitPart(node: Node, part: AssemblePart, name: string, isBuffer:
   const at = (position: readonly Index[], count: number): void => {
     const x = emitter.value(part.input, { at: position, lanes, count }, undefined, false);
     const address = affine(part.offset, ...position.map((i, d) => scaled(i, destination[d])));
-    b.store(buffers.of(v), address, beforeStore(b, x, v.dtype), stride === 1 ? (count < lanes ? { count } : {}) : { stride, count });
+    b.store(
+      buffers.of(v),
+      address,
+      beforeStore(b, x, v.dtype),
+      stride === 1 ? (count < lanes ? { count } : {}) : { stride, count },
+    );
   };
   const row = (prefix: Index[], start: Index, length: number): void => {
     const whole = Math.floor(length / lanes);
@@ -111,10 +129,14 @@ export function emitPart(node: Node, part: AssemblePart, name: string, isBuffer:
       const last = inner - (blocks - 1) * block;
       const whole = () => emitter.scoped(() => inside(tasks, grid, (p) => row(p, scaled(t, block), block)));
       if (last === block) whole();
-      else b.if(b.compare("eq", b.index(t), b.i32(blocks - 1)), () => emitter.scoped(() => inside(tasks, grid, (p) => row(p, scaled(t, block), last))), whole);
+      else
+        b.if(
+          b.compare("eq", b.index(t), b.i32(blocks - 1)),
+          () => emitter.scoped(() => inside(tasks, grid, (p) => row(p, scaled(t, block), last))),
+          whole,
+        );
     }
   }
   const size = sizeOf(part.input.shape);
   return { kernel: b.finish({ flops: 0, bytes: size * 8 }), values: buffers.values };
 }
-

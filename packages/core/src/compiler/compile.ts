@@ -3,7 +3,7 @@ import { type Access, apply1, type Node, type OpRecord, type Value } from "../gr
 import type { VariableRef } from "../graph/ops/source.ts";
 import { dtypeBytes, sizeOf, type TypedArray } from "../graph/types.ts";
 import { contiguous, isContiguous, through } from "./access.ts";
-import { assembleParts, emitFill, emitPart, type AssemblePart } from "./assembles.ts";
+import { type AssemblePart, assembleParts, emitFill, emitPart } from "./assembles.ts";
 import { scalarConstantOf } from "./emit-expression.ts";
 import { makeEpilogue } from "./epilogue.ts";
 import { baseOf, fuse, type Group, leavesOf, outputsOf, readsOf, sortGroups } from "./fuse.ts";
@@ -102,7 +102,8 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
     let p = places.get(v);
     if (p) return p;
     const { op, attrs } = v.node;
-    if (op.name === "variable") p = { slot: slotOf((attrs as { variable: VariableRef }).variable), offset: 0, interval: null, parent: null };
+    if (op.name === "variable")
+      p = { slot: slotOf((attrs as { variable: VariableRef }).variable), offset: 0, interval: null, parent: null };
     else if (op.name === "constant") {
       const { data } = attrs as { data: TypedArray };
       constants.push({ data, offset: constantBytes });
@@ -111,7 +112,8 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
     } else if (inPlace.has(v)) p = { slot: slotOf(writeOf.get(v)!), offset: 0, interval: null, parent: null };
     else {
       const alias = aliases.get(v);
-      if (alias) p = { slot: 0, offset: 0, interval: null, parent: { place: placeOf(alias.whole), offset: alias.offset } };
+      if (alias)
+        p = { slot: 0, offset: 0, interval: null, parent: { place: placeOf(alias.whole), offset: alias.offset } };
       else p = inArena(bytesOf(v), op.name === "input" ? -1 : steps.length);
     }
     places.set(v, p);
@@ -137,8 +139,17 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
     if (inPlace.has(w.value)) continue;
     const to: Place = { slot: slotOf(w.variable), offset: 0, interval: null, parent: null };
     const copied = apply1(copy, [w.value], { serial: steps.length });
-    const { kernel, values } = emitLoopGroup({ kind: "loop", members: [copied], internal: new Set(), rows: 1, inner: sizeOf(copied.shape) }, "write_back", (v) => v === w.value, profile);
-    step(kernel, values.map((v) => (v === copied ? to : placeOf(v))), "write back");
+    const { kernel, values } = emitLoopGroup(
+      { kind: "loop", members: [copied], internal: new Set(), rows: 1, inner: sizeOf(copied.shape) },
+      "write_back",
+      (v) => v === w.value,
+      profile,
+    );
+    step(
+      kernel,
+      values.map((v) => (v === copied ? to : placeOf(v))),
+      "write back",
+    );
   }
   for (const v of outputs) {
     const p = placeOf(v);
@@ -172,14 +183,24 @@ function prepareRoots(source: GraphSource): { outputs: Value[]; writes: { variab
   let serial = 0;
   const own = (v: Value): Value => {
     const { base } = baseOf(v);
-    const needsCopy = v.node.op.kernel.kind === "source" || taken.has(v) || (v !== base && scalarConstantOf(base) !== undefined);
+    const needsCopy =
+      v.node.op.kernel.kind === "source" || taken.has(v) || (v !== base && scalarConstantOf(base) !== undefined);
     const out = needsCopy ? apply1(copy, [v], { serial: serial++ }) : v;
     taken.add(out);
     return out;
   };
-  const written = source.writes.map((w, i) => ({ variable: w.variable, value: own(simple[source.outputs.length + i]) }));
+  const written = source.writes.map((w, i) => ({
+    variable: w.variable,
+    value: own(simple[source.outputs.length + i]),
+  }));
   // An output may share memory with a write (it is read after the run), but not with another output's source.
-  const outputs = simple.slice(0, source.outputs.length).map((v) => (v.node.op.kernel.kind === "source" || (v !== baseOf(v).base && scalarConstantOf(baseOf(v).base) !== undefined) ? own(v) : v));
+  const outputs = simple
+    .slice(0, source.outputs.length)
+    .map((v) =>
+      v.node.op.kernel.kind === "source" || (v !== baseOf(v).base && scalarConstantOf(baseOf(v).base) !== undefined)
+        ? own(v)
+        : v,
+    );
   return { outputs, writes: written };
 }
 
@@ -202,7 +223,8 @@ function planInPlace(
 ): boolean {
   const group = maker.get(w.value);
   if (!group) return false;
-  const isOld = (v: Value) => v.node.op.name === "variable" && (v.node.attrs as { variable: VariableRef }).variable === w.variable;
+  const isOld = (v: Value) =>
+    v.node.op.name === "variable" && (v.node.attrs as { variable: VariableRef }).variable === w.variable;
   const readers = groups.filter((g) => g !== group && [...reads.get(g)!].some(isOld));
   const after = successors(group, groups, maker, reads, constraints);
   if (readers.some((r) => after.has(r))) return false;
@@ -212,7 +234,13 @@ function planInPlace(
       for (const leaf of leavesOf(m, (v) => isBuffer(v))) {
         if (!isOld(leaf.value)) continue;
         const access = through(contiguous(leaf.value.shape), leaf.chain);
-        if ("blocked" in access || access.offset !== 0 || !isContiguous(access) || sizeOf(access.shape) !== sizeOf(w.value.shape)) return false;
+        if (
+          "blocked" in access ||
+          access.offset !== 0 ||
+          !isContiguous(access) ||
+          sizeOf(access.shape) !== sizeOf(w.value.shape)
+        )
+          return false;
       }
     }
   }
@@ -225,7 +253,13 @@ function planInPlace(
 }
 
 /** Groups that must run after `group`. */
-function successors(group: Group, groups: readonly Group[], maker: Map<Value, Group>, reads: Map<Group, Set<Value>>, constraints: Map<Group, Set<Group>>): Set<Group> {
+function successors(
+  group: Group,
+  groups: readonly Group[],
+  maker: Map<Value, Group>,
+  reads: Map<Group, Set<Value>>,
+  constraints: Map<Group, Set<Group>>,
+): Set<Group> {
   const users = new Map<Group, Group[]>();
   for (const g of groups) {
     for (const v of reads.get(g)!) {
@@ -296,7 +330,8 @@ interface EmitContext {
 function emitGroup(group: Group, c: EmitContext): void {
   const label = labelOf(group);
   const name = nameOf(group);
-  const temps = (list: readonly { readonly type: StorageType; readonly size: number }[]) => list.map((t) => c.inArena(t.size * storageBytes[t.type], c.steps.length));
+  const temps = (list: readonly { readonly type: StorageType; readonly size: number }[]) =>
+    list.map((t) => c.inArena(t.size * storageBytes[t.type], c.steps.length));
   switch (group.kind) {
     case "loop": {
       const { kernel, values } = emitLoopGroup(group, name, c.isBuffer, c.profile);
@@ -306,7 +341,12 @@ function emitGroup(group: Group, c: EmitContext): void {
     case "reduce": {
       const lowered = emitReduceGroup(group, name, c.isBuffer);
       const tempPlaces = temps(lowered.temps);
-      for (const s of lowered.steps) c.step(s.kernel, s.parts.map((p) => ("temp" in p ? tempPlaces[p.temp] : c.placeOf(p))), label);
+      for (const s of lowered.steps)
+        c.step(
+          s.kernel,
+          s.parts.map((p) => ("temp" in p ? tempPlaces[p.temp] : c.placeOf(p))),
+          label,
+        );
       return;
     }
     case "assemble": {
@@ -318,7 +358,8 @@ function emitGroup(group: Group, c: EmitContext): void {
       }
       for (const part of assembleParts(group.node)) {
         const v = partSource(part, c.isBuffer);
-        if (v && c.aliases.get(v)?.whole === out && c.aliases.get(v)?.offset === part.offset * dtypeBytes[out.dtype]) continue;
+        if (v && c.aliases.get(v)?.whole === out && c.aliases.get(v)?.offset === part.offset * dtypeBytes[out.dtype])
+          continue;
         if (sizeOf(part.input.shape) === 0) continue;
         const { kernel, values } = emitPart(group.node, part, name, c.isBuffer);
         c.step(kernel, values.map(c.placeOf), label);
@@ -342,14 +383,25 @@ function emitGroup(group: Group, c: EmitContext): void {
       const outs = outputsOf(group);
       const all = [...inputs.map((x) => x.source), ...values];
       for (const s of lowered.steps) {
-        const at = s.roles.map((r) => (r.role === "temp" ? tempPlaces[r.index] : r.role === "input" ? c.placeOf(all[r.index]) : c.placeOf(outs[r.index])));
+        const at = s.roles.map((r) =>
+          r.role === "temp"
+            ? tempPlaces[r.index]
+            : r.role === "input"
+              ? c.placeOf(all[r.index])
+              : c.placeOf(outs[r.index]),
+        );
         c.step(s.kernel, at, label);
       }
     }
   }
 }
 
-function lowerInput(v: Value, i: number, node: Node, isBuffer: (v: Value) => boolean): { source: Value; access: Access; type: Value["type"] } {
+function lowerInput(
+  v: Value,
+  i: number,
+  node: Node,
+  isBuffer: (v: Value) => boolean,
+): { source: Value; access: Access; type: Value["type"] } {
   if (isBuffer(v)) return { source: v, access: contiguous(v.shape), type: v.type };
   const { base, chain } = baseOf(v);
   const access = through(contiguous(base.shape), chain);
@@ -358,7 +410,8 @@ function lowerInput(v: Value, i: number, node: Node, isBuffer: (v: Value) => boo
 }
 
 function labelOf(group: Group): string {
-  const node = group.kind === "loop" || group.kind === "reduce" ? group.members[group.members.length - 1].node : group.node;
+  const node =
+    group.kind === "loop" || group.kind === "reduce" ? group.members[group.members.length - 1].node : group.node;
   return node.scope === "" ? node.op.name : node.scope;
 }
 
@@ -382,7 +435,9 @@ function buildProgram(
   const known = new Map<string, number>();
   let scratch = 0;
   const calls: KernelCall[] = steps.map((s) => {
-    const key = JSON.stringify([s.kernel.buffers, s.kernel.grid, s.kernel.body], (_, v) => (typeof v === "number" && (!Number.isFinite(v) || Object.is(v, -0)) ? `${Object.is(v, -0) ? "-0" : v}` : v));
+    const key = JSON.stringify([s.kernel.buffers, s.kernel.grid, s.kernel.body], (_, v) =>
+      typeof v === "number" && (!Number.isFinite(v) || Object.is(v, -0)) ? `${Object.is(v, -0) ? "-0" : v}` : v,
+    );
     let index = known.get(key);
     if (index === undefined) {
       index = kernels.push(s.kernel) - 1;

@@ -1,7 +1,7 @@
 /** Emits inlined expressions: maps over loaded leaves, memoised per scope, with loop-invariant parts hoisted. */
 import type { MapContext, Node, Value } from "../graph/node.ts";
 import { type DType, sizeOf, type TypedArray } from "../graph/types.ts";
-import { contiguous, type Chain, emptyChain, prepend, refine, through } from "./access.ts";
+import { type Chain, contiguous, emptyChain, prepend, refine, through } from "./access.ts";
 import { affine, type Index, type KernelBuilder, scaled } from "./builder.ts";
 import type { Affine, Buffer, Operand, StorageType, ValueType } from "./loopir.ts";
 
@@ -101,10 +101,20 @@ export class ExpressionEmitter {
     visit(root, emptyChain, isRoot);
   }
 
-  private note(k: string, shape: readonly number[], strides: readonly number[], chain: Chain, pad: readonly number[]): void {
+  private note(
+    k: string,
+    shape: readonly number[],
+    strides: readonly number[],
+    chain: Chain,
+    pad: readonly number[],
+  ): void {
     const access = through({ shape, strides, offset: 0 }, chain);
     if ("blocked" in access) throw new Error("compiler: a view that strides cannot express was not given memory");
-    const full = { shape: [...access.shape, ...pad], strides: [...access.strides, ...pad.map(() => 0)], offset: access.offset };
+    const full = {
+      shape: [...access.shape, ...pad],
+      strides: [...access.strides, ...pad.map(() => 0)],
+      offset: access.offset,
+    };
     this.strides.set(k, { offset: access.offset, strides: refine(full, this.options.dims) });
   }
 
@@ -159,7 +169,8 @@ export class ExpressionEmitter {
       else {
         for (const i of v.node.inputs) result = Math.max(result, this.varies(i, chain));
         if (rule.kind === "map") {
-          for (const axis of rule.coordinates?.(v.node.attrs) ?? []) result = Math.max(result, lastNonZero(this.strides.get(`${k}@${axis}`)!.strides));
+          for (const axis of rule.coordinates?.(v.node.attrs) ?? [])
+            result = Math.max(result, lastNonZero(this.strides.get(`${k}@${axis}`)!.strides));
         }
       }
     }
@@ -195,7 +206,8 @@ export class ExpressionEmitter {
       const single = this.recall(`${base}×1`);
       if (single) return this.remember(k, b.splat(single, p.lanes));
     }
-    if (!top && this.options.isMember?.(v)) throw new Error(`compiler: ${v.node.op.name} is used before it is computed`);
+    if (!top && this.options.isMember?.(v))
+      throw new Error(`compiler: ${v.node.op.name} is used before it is computed`);
     if (!top && this.options.isBuffer(v)) return this.remember(k, this.load(v, base, p));
     const rule = v.node.op.kernel;
     if (rule.kind === "view") return this.value(v.node.inputs[0], p, prepend(v.node, chain), false);

@@ -5,11 +5,15 @@ import { contiguous, through } from "./access.ts";
 import { affine, type Index, scaled } from "./builder.ts";
 import { afterLoad, beforeStore, computeType, scalarConstantOf, storageType } from "./emit-expression.ts";
 import { baseOf, epilogueIndex } from "./fuse.ts";
-import type { Epilogue } from "./lowered.ts";
 import type { Buffer, Operand } from "./loopir.ts";
+import type { Epilogue } from "./lowered.ts";
 
 /** The epilogue of a chain, and the values that its inputs stand for. */
-export function makeEpilogue(node: Node, chain: readonly Node[], isBuffer: (v: Value) => boolean): { epilogue: Epilogue | null; values: Value[] } {
+export function makeEpilogue(
+  node: Node,
+  chain: readonly Node[],
+  isBuffer: (v: Value) => boolean,
+): { epilogue: Epilogue | null; values: Value[] } {
   if (chain.length === 0) return { epilogue: null, values: [] };
   const shape = node.types[0].shape;
   const columns = shape[shape.length - 1] ?? 1;
@@ -45,7 +49,14 @@ export function makeEpilogue(node: Node, chain: readonly Node[], isBuffer: (v: V
           const index = epilogueIndex(access, columns)!;
           const buffer = buffers[values.indexOf(base)];
           if (index.kind === "scalar") x = b.load(buffer, index.offset, lanes, lanes > 1 ? { stride: 0 } : {});
-          else x = b.load(buffer, index.kind === "columns" ? affine(index.offset, column) : affine(index.offset, scaled(row, columns), column), lanes);
+          else
+            x = b.load(
+              buffer,
+              index.kind === "columns"
+                ? affine(index.offset, column)
+                : affine(index.offset, scaled(row, columns), column),
+              lanes,
+            );
           x = afterLoad(b, x, base.dtype);
         } else x = map(base.node);
         done.set(v, x);

@@ -2,7 +2,7 @@
 import type { Node, Value } from "../graph/node.ts";
 import { topological } from "../graph/node.ts";
 import { sizeOf } from "../graph/types.ts";
-import { commonRefinement, contiguous, emptyChain, isContiguous, prepend, through, type Chain } from "./access.ts";
+import { type Chain, commonRefinement, contiguous, emptyChain, isContiguous, prepend, through } from "./access.ts";
 
 /** Maps and row reductions over one iteration space of `rows × inner` elements, computed by one kernel. */
 export interface LoopGroup {
@@ -76,7 +76,11 @@ export interface Leaf {
 }
 
 /** All leaves of the expression of `root` under `isBuffer`, each (value, chain) once; `visitMap` sees the inlined maps. */
-export function leavesOf(root: Value, isBuffer: (v: Value) => boolean, visitMap?: (n: Node, chain: Chain) => void): Leaf[] {
+export function leavesOf(
+  root: Value,
+  isBuffer: (v: Value) => boolean,
+  visitMap?: (n: Node, chain: Chain) => void,
+): Leaf[] {
   const leaves: Leaf[] = [];
   const seen = new Set<string>();
   const visit = (v: Value, chain: Chain, top: boolean): void => {
@@ -102,8 +106,8 @@ export function fuse(roots: readonly Value[]): Fusion {
   const nodes = topological(roots);
   const users = usersOf(nodes);
   const buffers = chooseBuffers(nodes, roots, users);
-  let groups = initialGroups(nodes, buffers, users, new Set(roots));
-  groups = mergeGroups(groups, buffers, new Set(roots));
+  const order = new Map(nodes.map((n, i) => [n, i]));
+  const groups = mergeGroups(initialGroups(nodes, buffers, users, new Set(roots)), buffers, new Set(roots), order);
   return { groups, buffers };
 }
 
@@ -135,7 +139,8 @@ function chooseBuffers(nodes: readonly Node[], roots: readonly Value[], users: M
   for (const n of nodes) {
     const kind = n.op.kernel.kind;
     for (const o of n.outputs) {
-      if (kind === "source" ? !isScalarConstant(o) : kind === "reduce" || kind === "lower" || kind === "assemble") buffers.add(o);
+      if (kind === "source" ? !isScalarConstant(o) : kind === "reduce" || kind === "lower" || kind === "assemble")
+        buffers.add(o);
     }
   }
   for (const r of roots) buffers.add(r);
@@ -204,18 +209,27 @@ function cheap(v: Value, buffers: Set<Value>, inlined: Map<Value, number>): bool
   if ((inlined.get(v) ?? 1) > 4) return false;
   let flops = 0;
   let heavy = false;
-  const leaves = leavesOf(v, (x) => buffers.has(x), (n) => {
-    const rule = n.op.kernel;
-    if (rule.kind === "map") {
-      flops += rule.flops;
-      heavy ||= rule.heavy ?? false;
-    }
-  });
+  const leaves = leavesOf(
+    v,
+    (x) => buffers.has(x),
+    (n) => {
+      const rule = n.op.kernel;
+      if (rule.kind === "map") {
+        flops += rule.flops;
+        heavy ||= rule.heavy ?? false;
+      }
+    },
+  );
   const full = leaves.filter((l) => sizeOf(l.value.shape) > 1).length;
   return !heavy && flops <= 3 && full <= 1;
 }
 
-function initialGroups(nodes: readonly Node[], buffers: Set<Value>, users: Map<Value, Node[]>, roots: Set<Value>): Group[] {
+function initialGroups(
+  nodes: readonly Node[],
+  buffers: Set<Value>,
+  users: Map<Value, Node[]>,
+  roots: Set<Value>,
+): Group[] {
   const groups: Group[] = [];
   const absorbed = new Set<Value>();
   for (const n of nodes) {
@@ -242,7 +256,7 @@ function initialGroups(nodes: readonly Node[], buffers: Set<Value>, users: Map<V
       groups.push({ kind: "loop", members: [v], internal: new Set(), rows: 1, inner: sizeOf(v.shape) });
     }
   }
-  return sortGroups(groups, buffers);
+  return groups;
 }
 
 /** A reduction over trailing axes is a row loop; others get kernels of their own kind. */
@@ -257,7 +271,8 @@ function reduceGroup(n: Node): Group {
   const inner = axes.reduce((p, a) => p * shape[a], 1);
   const rows = sizeOf(n.types[0].shape);
   const v = n.outputs[0];
-  if (trailing && inner <= maxInner && inner * rows > 0) return { kind: "loop", members: [v], internal: new Set(), rows, inner };
+  if (trailing && inner <= maxInner && inner * rows > 0)
+    return { kind: "loop", members: [v], internal: new Set(), rows, inner };
   return { kind: "reduce", members: [v] };
 }
 
@@ -286,7 +301,10 @@ function epilogueChain(n: Node, buffers: Set<Value>, users: Map<Value, Node[]>, 
     if (map.op.kernel.kind !== "map" || sizeOf(map.types[0].shape) !== size || map.op.kernel.coordinates) break;
     const ok = map.inputs.every((v) => {
       if (baseOf(v).base === at || v === at) return sizeOf(v.shape) === size;
-      return leavesOf(v, (x) => buffers.has(x)).concat(buffers.has(v) ? [{ value: v, chain: emptyChain }] : []).length > 0 && epilogueOperand(v, size, columns, buffers, before);
+      return (
+        leavesOf(v, (x) => buffers.has(x)).concat(buffers.has(v) ? [{ value: v, chain: emptyChain }] : []).length > 0 &&
+        epilogueOperand(v, size, columns, buffers, before)
+      );
     });
     if (!ok || chain.length >= 12) break;
     chain.push(map);
@@ -313,12 +331,19 @@ function epilogueOperand(v: Value, size: number, columns: number, buffers: Set<V
 }
 
 /** How an epilogue addresses an access: the whole matrix, its columns, or one element. */
-export function epilogueIndex(access: { shape: readonly number[]; strides: readonly number[]; offset: number }, columns: number): { kind: "full" | "columns" | "scalar"; offset: number } | null {
+export function epilogueIndex(
+  access: { shape: readonly number[]; strides: readonly number[]; offset: number },
+  columns: number,
+): { kind: "full" | "columns" | "scalar"; offset: number } | null {
   const { shape, strides, offset } = access;
   if (shape.every((d, i) => d === 1 || strides[i] === 0)) return { kind: "scalar", offset };
   if (isContiguous(access)) return { kind: "full", offset };
   const last = shape.length - 1;
-  if (shape[last] === columns && strides[last] === 1 && shape.every((d, i) => i === last || d === 1 || strides[i] === 0)) {
+  if (
+    shape[last] === columns &&
+    strides[last] === 1 &&
+    shape.every((d, i) => i === last || d === 1 || strides[i] === 0)
+  ) {
     return { kind: "columns", offset };
   }
   return null;
@@ -352,7 +377,8 @@ export function readsOf(group: Group, buffers: Set<Value>): Set<Value> {
         for (const v of c.inputs) {
           if (inside.has(baseOf(v).base)) continue;
           if (buffers.has(v)) reads.add(v);
-          else for (const leaf of leavesOf(v, (x) => buffers.has(x))) if (buffers.has(leaf.value)) reads.add(leaf.value);
+          else
+            for (const leaf of leavesOf(v, (x) => buffers.has(x))) if (buffers.has(leaf.value)) reads.add(leaf.value);
         }
       }
     }
@@ -361,13 +387,19 @@ export function readsOf(group: Group, buffers: Set<Value>): Set<Value> {
 }
 
 /** Orders groups so that producers come first, keeping the given order where it is free. */
-export function sortGroups(groups: readonly Group[], buffers: Set<Value>, extra: ReadonlyMap<Group, ReadonlySet<Group>> = new Map()): Group[] {
+export function sortGroups(
+  groups: readonly Group[],
+  buffers: Set<Value>,
+  extra: ReadonlyMap<Group, ReadonlySet<Group>> = new Map(),
+): Group[] {
   const maker = new Map<Value, Group>();
   for (const g of groups) for (const v of outputsOf(g)) maker.set(v, g);
   const order: Group[] = [];
   const state = new Map<Group, 1 | 2>();
   const needs = (g: Group): Group[] => {
-    const list = [...readsOf(g, buffers)].map((v) => maker.get(v)).filter((x): x is Group => x !== undefined && x !== g);
+    const list = [...readsOf(g, buffers)]
+      .map((v) => maker.get(v))
+      .filter((x): x is Group => x !== undefined && x !== g);
     return [...list, ...(extra.get(g) ?? [])];
   };
   for (const start of groups) {
@@ -400,60 +432,50 @@ export function levelOf(size: number, rows: number, inner: number): "full" | "ro
 }
 
 /** Merges neighbours that walk the same rows, so that softmax, norms, cross-entropy and updates become one kernel each. */
-function mergeGroups(groups: Group[], buffers: Set<Value>, roots: Set<Value>): Group[] {
+function mergeGroups(
+  groups: Group[],
+  buffers: Set<Value>,
+  roots: Set<Value>,
+  order: ReadonlyMap<Node, number>,
+): Group[] {
   let list = groups;
+  const readCache = new Map<Group, Set<Value>>();
+  const reads = (g: Group): Set<Value> => {
+    let r = readCache.get(g);
+    if (!r) {
+      r = readsOf(g, buffers);
+      readCache.set(g, r);
+    }
+    return r;
+  };
+  const joins = new Map<Group, Map<Group, Group | null>>();
   for (let merged = true; merged; ) {
     merged = false;
-    const maker = new Map<Value, Group>();
-    for (const g of list) for (const v of outputsOf(g)) maker.set(v, g);
-    const readers = new Map<Group, Set<Group>>();
-    const needs = new Map<Group, Set<Group>>();
-    for (const g of list) {
-      const made = new Set<Group>();
-      for (const v of readsOf(g, buffers)) {
-        const m = maker.get(v);
-        if (m && m !== g) {
-          made.add(m);
-          let r = readers.get(m);
-          if (!r) readers.set(m, (r = new Set()));
-          r.add(g);
+    const dependencies = groupDependencies(list, reads);
+    for (const consumer of list) {
+      if (consumer.kind === "lower" || consumer.kind === "assemble") continue;
+      const partner = partnerOf(consumer, dependencies, (other) => {
+        let tried = joins.get(consumer);
+        if (!tried) {
+          tried = new Map();
+          joins.set(consumer, tried);
         }
-      }
-      needs.set(g, made);
-    }
-    const reaches = (from: Group, to: Group, skip: Group | null): boolean => {
-      const stack = [...(readers.get(from) ?? [])].filter((g) => g !== skip);
-      const seen = new Set<Group>(stack);
-      while (stack.length > 0) {
-        const g = stack.pop()!;
-        if (g === to) return true;
-        for (const r of readers.get(g) ?? []) {
-          if (!seen.has(r)) {
-            seen.add(r);
-            stack.push(r);
-          }
+        let joined = tried.get(other);
+        if (joined === undefined) {
+          joined = joinGroups(other, consumer, buffers, order);
+          tried.set(other, joined);
         }
-      }
-      return false;
-    };
-    outer: for (const consumer of list) {
-      const candidates = [...(needs.get(consumer) ?? [])];
-      // Siblings that read the same tensors walk them once together.
-      for (const p of needs.get(consumer) ?? []) for (const s of readers.get(p) ?? []) if (s !== consumer) candidates.push(s);
-      for (const other of candidates) {
-        const joined = joinGroups(other, consumer, buffers);
-        if (!joined) continue;
-        if (reaches(other, consumer, consumer) && !directOnly(other, consumer, readers, reaches)) continue;
-        if (reaches(consumer, other, null)) continue;
-        list = sortGroups(list.filter((g) => g !== other && g !== consumer).concat(joined), buffers);
-        merged = true;
-        break outer;
-      }
+        return joined;
+      });
+      if (!partner) continue;
+      list = list.filter((g) => g !== partner.other && g !== consumer).concat(partner.joined);
+      merged = true;
+      break;
     }
   }
   // Members nobody outside reads need no memory.
   const readElsewhere = new Map<Value, number>();
-  for (const g of list) for (const v of readsOf(g, buffers)) readElsewhere.set(v, (readElsewhere.get(v) ?? 0) + 1);
+  for (const g of list) for (const v of reads(g)) readElsewhere.set(v, (readElsewhere.get(v) ?? 0) + 1);
   for (const g of list) {
     if (g.kind !== "loop") continue;
     for (const m of g.members) {
@@ -463,25 +485,100 @@ function mergeGroups(groups: Group[], buffers: Set<Value>, roots: Set<Value>): G
       }
     }
   }
-  return list;
+  return sortGroups(list, buffers);
 }
 
-/** True when every path from producer to consumer is a direct edge. */
-function directOnly(producer: Group, consumer: Group, readers: Map<Group, Set<Group>>, reaches: (a: Group, b: Group, skip: Group | null) => boolean): boolean {
-  for (const r of readers.get(producer) ?? []) {
-    if (r === consumer) continue;
-    if (reaches(r, consumer, null)) return false;
+interface Dependencies {
+  readonly needs: ReadonlyMap<Group, ReadonlySet<Group>>;
+  readonly readers: ReadonlyMap<Group, ReadonlySet<Group>>;
+  /** Groups that read a source value. */
+  readonly sourceReaders: ReadonlyMap<Value, readonly Group[]>;
+  readonly sources: ReadonlyMap<Group, readonly Value[]>;
+}
+
+function groupDependencies(list: readonly Group[], reads: (g: Group) => Set<Value>): Dependencies {
+  const maker = new Map<Value, Group>();
+  for (const g of list) for (const v of outputsOf(g)) maker.set(v, g);
+  const readers = new Map<Group, Set<Group>>();
+  const needs = new Map<Group, Set<Group>>();
+  const sourceReaders = new Map<Value, Group[]>();
+  const sources = new Map<Group, Value[]>();
+  for (const g of list) {
+    const made = new Set<Group>();
+    const own: Value[] = [];
+    for (const v of reads(g)) {
+      const m = maker.get(v);
+      if (!m) {
+        own.push(v);
+        const r = sourceReaders.get(v);
+        if (r) r.push(g);
+        else sourceReaders.set(v, [g]);
+      } else if (m !== g) {
+        made.add(m);
+        let r = readers.get(m);
+        if (!r) {
+          r = new Set();
+          readers.set(m, r);
+        }
+        r.add(g);
+      }
+    }
+    needs.set(g, made);
+    sources.set(g, own);
   }
-  return true;
+  return { needs, readers, sourceReaders, sources };
 }
 
-function joinGroups(a: Group, b: Group, buffers: Set<Value>): Group | null {
+/** A group that `consumer` may be merged with: a producer, or a sibling that reads the same tensors. */
+function partnerOf(
+  consumer: Group,
+  d: Dependencies,
+  join: (other: Group) => Group | null,
+): { other: Group; joined: Group } | null {
+  const candidates = new Set<Group>(d.needs.get(consumer));
+  for (const p of d.needs.get(consumer) ?? []) for (const s of d.readers.get(p) ?? []) candidates.add(s);
+  for (const v of d.sources.get(consumer) ?? []) {
+    if (sizeOf(v.shape) > 1) for (const s of d.sourceReaders.get(v) ?? []) candidates.add(s);
+  }
+  candidates.delete(consumer);
+  for (const other of candidates) {
+    const joined = join(other);
+    // Merging must not close a cycle: every path between the two is a direct edge.
+    if (joined && !reachesBeyond(other, consumer, d) && !reachesBeyond(consumer, other, d)) return { other, joined };
+  }
+  return null;
+}
+
+/** Whether `to` depends on `from` through some third group. */
+function reachesBeyond(from: Group, to: Group, d: Dependencies): boolean {
+  const seen = new Set<Group>();
+  const stack: Group[] = [];
+  for (const r of d.readers.get(from) ?? []) {
+    if (r !== to) {
+      seen.add(r);
+      stack.push(r);
+    }
+  }
+  while (stack.length > 0) {
+    const g = stack.pop()!;
+    if (g === to) return true;
+    for (const r of d.readers.get(g) ?? []) {
+      if (!seen.has(r)) {
+        seen.add(r);
+        stack.push(r);
+      }
+    }
+  }
+  return false;
+}
+
+function joinGroups(a: Group, b: Group, buffers: Set<Value>, order: ReadonlyMap<Node, number>): Group | null {
   if (a.kind === "reduce" && b.kind === "reduce") return joinReduces(a, b, buffers);
   if (a.kind !== "loop" || b.kind !== "loop") return null;
   if (a.members.length + b.members.length > 24) return null;
   const space = commonSpace(a, b);
   if (!space) return null;
-  const members = orderMembers([...a.members, ...b.members]);
+  const members = [...a.members, ...b.members].sort((x, y) => order.get(x.node)! - order.get(y.node)!);
   const joined: LoopGroup = { kind: "loop", members, internal: new Set(), rows: space.rows, inner: space.inner };
   return rowsFit(joined, buffers) ? joined : null;
 }
@@ -532,11 +629,17 @@ function reduceInputShape(m: Value): readonly number[] {
 }
 
 /** Whether a member of `leafSize` elements, read through `access`, is read exactly where it was computed. */
-function alignedUse(access: { shape: readonly number[]; strides: readonly number[]; offset: number }, leafSize: number, level: "full" | "row", g: LoopGroup): boolean {
+function alignedUse(
+  access: { shape: readonly number[]; strides: readonly number[]; offset: number },
+  leafSize: number,
+  level: "full" | "row",
+  g: LoopGroup,
+): boolean {
   if (access.offset !== 0) return false;
   const total = sizeOf(access.shape);
   if (level === "row") return leafSize === g.rows && total === g.rows && isContiguous(access);
-  if (leafSize === g.rows * g.inner && (leafSize !== g.rows || g.inner === 1)) return total === leafSize && isContiguous(access);
+  if (leafSize === g.rows * g.inner && (leafSize !== g.rows || g.inner === 1))
+    return total === leafSize && isContiguous(access);
   // A row value spread over its row: contiguous over the leading axes, constant over the trailing ones.
   let inner = 1;
   let i = access.shape.length - 1;
@@ -551,14 +654,6 @@ function alignedUse(access: { shape: readonly number[]; strides: readonly number
     expected *= access.shape[i];
   }
   return expected === g.rows;
-}
-
-/** Members in dependency order. */
-function orderMembers(members: readonly Value[]): Value[] {
-  const inside = new Set(members);
-  const order: Value[] = [];
-  for (const n of topological(members)) for (const o of n.outputs) if (inside.has(o)) order.push(o);
-  return order;
 }
 
 /** Two reductions over the same axes of the same-shaped input, independent of each other. */

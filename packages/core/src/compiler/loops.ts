@@ -3,9 +3,16 @@ import type { Value } from "../graph/node.ts";
 import { dtypeBytes, sizeOf } from "../graph/types.ts";
 import { collapse, commonRefinement, contiguous, refine } from "./access.ts";
 import { affine, type Index, KernelBuilder, scaled } from "./builder.ts";
-import { beforeStore, computeType, ExpressionEmitter, linearAt, type Position, storageType } from "./emit-expression.ts";
-import { leavesOf, levelOf, type LoopGroup } from "./fuse.ts";
+import {
+  beforeStore,
+  computeType,
+  ExpressionEmitter,
+  linearAt,
+  type Position,
+  storageType,
+} from "./emit-expression.ts";
 import { combine, fold, identity, reductionLanes } from "./fold.ts";
+import { type LoopGroup, leavesOf, levelOf } from "./fuse.ts";
 import type { Buffer, Kernel, Operand, TargetProfile } from "./loopir.ts";
 
 /** A kernel and the values its non-scratch buffers stand for. */
@@ -31,7 +38,12 @@ export class ValueBuffers {
   of(v: Value): Buffer {
     let buffer = this.known.get(v);
     if (!buffer) {
-      buffer = this.b.buffer(`v${this.values.length}`, storageType(v.dtype), sizeOf(v.shape), this.written.has(v) ? "readwrite" : "read");
+      buffer = this.b.buffer(
+        `v${this.values.length}`,
+        storageType(v.dtype),
+        sizeOf(v.shape),
+        this.written.has(v) ? "readwrite" : "read",
+      );
       this.known.set(v, buffer);
       this.values.push(v);
     }
@@ -46,7 +58,11 @@ export interface Work {
 }
 
 /** Arithmetic and traffic of the expressions of some members. */
-export function workOf(members: readonly Value[], isBuffer: (v: Value) => boolean, stored: (v: Value) => boolean): Work {
+export function workOf(
+  members: readonly Value[],
+  isBuffer: (v: Value) => boolean,
+  stored: (v: Value) => boolean,
+): Work {
   let flops = 0;
   let heavy = false;
   const touched = new Set<Value>();
@@ -69,7 +85,12 @@ export function workOf(members: readonly Value[], isBuffer: (v: Value) => boolea
   return { flops, heavy, bytes };
 }
 
-export function emitLoopGroup(group: LoopGroup, name: string, isBuffer: (v: Value) => boolean, profile: TargetProfile): ValueKernel {
+export function emitLoopGroup(
+  group: LoopGroup,
+  name: string,
+  isBuffer: (v: Value) => boolean,
+  profile: TargetProfile,
+): ValueKernel {
   const reduces = group.members.some((m) => m.node.op.kernel.kind === "reduce");
   return reduces ? emitRows(group, name, isBuffer) : emitMap(group, name, isBuffer, profile);
 }
@@ -81,7 +102,13 @@ function emitMap(group: LoopGroup, name: string, isBuffer: (v: Value) => boolean
   const buffers = new ValueBuffers(b, new Set(outputs));
   const dims = commonRefinement(group.members.map((m) => m.shape))!;
   const known = (v: Value) => isBuffer(v) || members.has(v);
-  const emitter = new ExpressionEmitter({ builder: b, dims, isBuffer: known, isMember: (v) => members.has(v), bufferFor: (v) => buffers.of(v) });
+  const emitter = new ExpressionEmitter({
+    builder: b,
+    dims,
+    isBuffer: known,
+    isMember: (v) => members.has(v),
+    bufferFor: (v) => buffers.of(v),
+  });
   for (const m of group.members) emitter.register(m, []);
   const outStrides = refine(contiguous(group.members[0].shape), dims);
   const flat = collapseAll(emitter, dims, [outStrides], []);
@@ -110,7 +137,8 @@ function emitMap(group: LoopGroup, name: string, isBuffer: (v: Value) => boolean
       return x;
     });
     group.members.forEach((m, i) => {
-      if (!group.internal.has(m)) b.store(buffers.of(m), address, beforeStore(b, results[i], m.dtype), count < lanes ? { count } : {});
+      if (!group.internal.has(m))
+        b.store(buffers.of(m), address, beforeStore(b, results[i], m.dtype), count < lanes ? { count } : {});
     });
   };
   const row = (at: Index[], start: Index, length: number): void => {
@@ -144,7 +172,12 @@ function emitMap(group: LoopGroup, name: string, isBuffer: (v: Value) => boolean
 }
 
 /** Replaces the refined strides of an emitter by collapsed ones; returns the collapsed dims. */
-export function collapseAll(emitter: ExpressionEmitter, dims: readonly number[], extra: readonly (readonly number[])[], cuts: readonly number[]): number[] {
+export function collapseAll(
+  emitter: ExpressionEmitter,
+  dims: readonly number[],
+  extra: readonly (readonly number[])[],
+  cuts: readonly number[],
+): number[] {
   const keys = [...emitter.strides.keys()];
   const result = collapse(dims, [...keys.map((k) => emitter.strides.get(k)!.strides), ...extra], cuts);
   keys.forEach((k, i) => {
@@ -169,7 +202,13 @@ function emitRows(group: LoopGroup, name: string, isBuffer: (v: Value) => boolea
   const fullShape = (m: Value) => (isReduce(m) ? m.node.inputs[0].shape : m.shape);
   const shapes = group.members.map((m) => (isReduce(m) || level(m) === "full" ? fullShape(m) : [...m.shape, inner]));
   const dims = commonRefinement([[rows, inner], ...shapes])!;
-  const emitter = new ExpressionEmitter({ builder: b, dims, isBuffer: known, isMember: (v) => members.has(v), bufferFor: (v) => buffers.of(v) });
+  const emitter = new ExpressionEmitter({
+    builder: b,
+    dims,
+    isBuffer: known,
+    isMember: (v) => members.has(v),
+    bufferFor: (v) => buffers.of(v),
+  });
   for (const m of group.members) emitter.register(m, !isReduce(m) && level(m) === "row" ? [inner] : []);
   // Rows and inner dims collapse separately.
   let cut = 0;
@@ -203,13 +242,27 @@ function emitRows(group: LoopGroup, name: string, isBuffer: (v: Value) => boolea
   for (const m of group.members) {
     const at = isReduce(m) ? pass.get(m)! - 1 : pass.get(m)!;
     for (const leaf of leavesOf(m, known)) {
-      if (members.has(leaf.value) && level(leaf.value) === "full" && pass.get(leaf.value)! < at) needLater.add(leaf.value);
+      if (members.has(leaf.value) && level(leaf.value) === "full" && pass.get(leaf.value)! < at)
+        needLater.add(leaf.value);
     }
   }
   const scratch = new Map<Value, Buffer>();
   if (!single) {
     for (const v of needLater) {
-      if (!stored(v)) scratch.set(v, b.buffer(`s${scratch.size}`, v.dtype === "bool" ? "i32" : computeType(v.dtype) === "f32" ? "f32" : (computeType(v.dtype) as "i32" | "u32"), inner + lanes, "scratch"));
+      if (!stored(v))
+        scratch.set(
+          v,
+          b.buffer(
+            `s${scratch.size}`,
+            v.dtype === "bool"
+              ? "i32"
+              : computeType(v.dtype) === "f32"
+                ? "f32"
+                : (computeType(v.dtype) as "i32" | "u32"),
+            inner + lanes,
+            "scratch",
+          ),
+        );
     }
   }
 

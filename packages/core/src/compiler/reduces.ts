@@ -74,7 +74,9 @@ export function emitReduceGroup(group: ReduceGroup, name: string, isBuffer: (v: 
   const width = columns ? dims[last].size : 1;
   const blocks = Math.ceil(width / columnBlock);
   const block = columns && blocks > 1 ? b.task("columns", blocks) : null;
-  const targets: Buffer[] = group.members.map((m, i) => (split ? b.buffer(`partial${i}`, types[i], parts * outSize, "write") : buffers.of(m)));
+  const targets: Buffer[] = group.members.map((m, i) =>
+    split ? b.buffer(`partial${i}`, types[i], parts * outSize, "write") : buffers.of(m),
+  );
 
   const run = (length: number, columnsHere: number): void => {
     const at: Index[] = dims.map((_, i) => keptOuter[i] ?? 0);
@@ -89,10 +91,15 @@ export function emitReduceGroup(group: ReduceGroup, name: string, isBuffer: (v: 
     const outAt = linearAt(part ? [parts, ...keptSizes] : keptSizes, part ? [part, ...keptAt] : keptAt);
     const lanes = reductionLanes;
     const vectors = columns ? Math.ceil(columnsHere / lanes) : 1;
-    const acc: Local[][] = group.members.map((m) => Array.from({ length: vectors }, () => b.var(identity(b, m, lanes))));
+    const acc: Local[][] = group.members.map((m) =>
+      Array.from({ length: vectors }, () => b.var(identity(b, m, lanes))),
+    );
     const add = (m: Value, i: number, j: number, p: Position): void => {
       const x = emitter.value(m.node.inputs[0], p, undefined, false);
-      const full = columns || p.count === lanes ? x : b.select(b.compare("lt", b.iota(lanes), b.i32(p.count, lanes)), x, identity(b, m, lanes));
+      const full =
+        columns || p.count === lanes
+          ? x
+          : b.select(b.compare("lt", b.iota(lanes), b.i32(p.count, lanes)), x, identity(b, m, lanes));
       b.assign(acc[i][j], combine(b, m, acc[i][j], full));
     };
     const walk = (d: number): void => {
@@ -101,7 +108,11 @@ export function emitReduceGroup(group: ReduceGroup, name: string, isBuffer: (v: 
       if (d === last) {
         if (columns) {
           for (let j = 0; j < vectors; j++) {
-            const p = { at: [...at.slice(0, last), affine(columnStart, j * lanes)], lanes, count: Math.min(lanes, columnsHere - j * lanes) };
+            const p = {
+              at: [...at.slice(0, last), affine(columnStart, j * lanes)],
+              lanes,
+              count: Math.min(lanes, columnsHere - j * lanes),
+            };
             emitter.scoped(() => group.members.forEach((m, i) => add(m, i, j, p)));
           }
           return;
@@ -110,7 +121,11 @@ export function emitReduceGroup(group: ReduceGroup, name: string, isBuffer: (v: 
         const start: Index = d === splitDim && part ? scaled(part, partLength) : 0;
         const whole = Math.floor(n / lanes);
         const step = (i: Index, count: number) =>
-          emitter.scoped(() => group.members.forEach((m, k) => add(m, k, 0, { at: [...at.slice(0, last), affine(start, i)], lanes, count })));
+          emitter.scoped(() =>
+            group.members.forEach((m, k) =>
+              add(m, k, 0, { at: [...at.slice(0, last), affine(start, i)], lanes, count }),
+            ),
+          );
         b.loop("i", whole, (i) => step(scaled(i, lanes), lanes));
         if (n % lanes > 0) step(whole * lanes, n % lanes);
         return;
@@ -158,12 +173,20 @@ export function emitReduceGroup(group: ReduceGroup, name: string, isBuffer: (v: 
     values.push(split && t >= 0 ? { temp: t } : buffers.values[next++]);
   }
   const steps = [{ kernel, parts: values }];
-  if (split) group.members.forEach((m, i) => steps.push(combineParts(m, i, `${name}_combine`, parts, outSize, types[i])));
+  if (split)
+    group.members.forEach((m, i) => steps.push(combineParts(m, i, `${name}_combine`, parts, outSize, types[i])));
   return { steps, temps };
 }
 
 /** Adds the partial results [parts, out] in order of the parts (columns), or as one row when there is a single result. */
-function combineParts(m: Value, temp: number, name: string, parts: number, outSize: number, type: StorageType): { kernel: Kernel; parts: Part[] } {
+function combineParts(
+  m: Value,
+  temp: number,
+  name: string,
+  parts: number,
+  outSize: number,
+  type: StorageType,
+): { kernel: Kernel; parts: Part[] } {
   const b = new KernelBuilder(name);
   const from = b.buffer("partial", type, parts * outSize, "read");
   const to = b.buffer("out", m.dtype, outSize, "write");
@@ -174,7 +197,15 @@ function combineParts(m: Value, temp: number, name: string, parts: number, outSi
     b.loop("i", whole, (i) => b.assign(acc, combine(b, m, acc, b.load(from, scaled(i, lanes), lanes))));
     if (parts % lanes > 0) {
       const x = b.load(from, whole * lanes, lanes);
-      b.assign(acc, combine(b, m, acc, b.select(b.compare("lt", b.iota(lanes), b.i32(parts % lanes, lanes)), x, identity(b, m, lanes))));
+      b.assign(
+        acc,
+        combine(
+          b,
+          m,
+          acc,
+          b.select(b.compare("lt", b.iota(lanes), b.i32(parts % lanes, lanes)), x, identity(b, m, lanes)),
+        ),
+      );
     }
     b.store(to, 0, fold(b, m, acc));
   } else {

@@ -1,6 +1,6 @@
 /** Direct passes over the graph before fusion: aliases removed, equal nodes merged, neutral arithmetic and views dropped. */
 import { Node, topological, type Value } from "../graph/node.ts";
-import { type TypedArray, sameShape, sizeOf } from "../graph/types.ts";
+import { sameShape, sizeOf, type TypedArray } from "../graph/types.ts";
 
 /** Replacement for each root. The graph reachable from the result has no alias nodes and no two equal nodes. */
 export function simplify(roots: readonly Value[]): Value[] {
@@ -60,7 +60,8 @@ function neutral(node: Node, inputs: readonly Value[]): Value | null {
   if (name === "mul") {
     if (constantNumber(b) === 1) return a;
     if (constantNumber(a) === 1) return b;
-  } else if ((name === "div" && constantNumber(b) === 1) || (name === "sub" && Object.is(constantNumber(b), 0))) return a;
+  } else if ((name === "div" && constantNumber(b) === 1) || (name === "sub" && Object.is(constantNumber(b), 0)))
+    return a;
   return null;
 }
 
@@ -75,7 +76,12 @@ function isIdentityView(node: Node): boolean {
     s *= Math.max(1, shape[i]);
   }
   const out = rule.view({ shape, strides, offset: 0 }, node.attrs, node.types[0]);
-  return out !== null && out.offset === 0 && sameShape(out.shape, shape) && out.strides.every((x, i) => x === strides[i] || shape[i] <= 1);
+  return (
+    out !== null &&
+    out.offset === 0 &&
+    sameShape(out.shape, shape) &&
+    out.strides.every((x, i) => x === strides[i] || shape[i] <= 1)
+  );
 }
 
 /** A key equal for equal computations; null for nodes that must stay apart. */
@@ -84,7 +90,9 @@ function nodeKey(node: Node): string | null {
   if (op.kernel.kind === "source") {
     if (op.name !== "constant") return null;
     const { data } = attrs as { data: TypedArray };
-    return data.length === 1 ? `c:${node.types[0].dtype}[${node.types[0].shape}]:${Object.is(data[0], -0) ? "-0" : data[0]}` : null;
+    return data.length === 1
+      ? `c:${node.types[0].dtype}[${node.types[0].shape}]:${Object.is(data[0], -0) ? "-0" : data[0]}`
+      : null;
   }
   let body: string;
   try {

@@ -15,7 +15,8 @@ export function makeStages(calls: readonly KernelCall[], kernels: readonly Kerne
   const stages: Stage[] = [];
   let serial: KernelCall[] = [];
   const flush = (): void => {
-    if (serial.length > 0) stages.push({ calls: serial, serial: true, chunk: serial.map((c) => taskCount(kernels[c.kernel])) });
+    if (serial.length > 0)
+      stages.push({ calls: serial, serial: true, chunk: serial.map((c) => taskCount(kernels[c.kernel])) });
     serial = [];
   };
   for (const call of calls) {

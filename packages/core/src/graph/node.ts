@@ -36,7 +36,13 @@ export class Node {
   readonly outputs: readonly Value[];
   /** Path of the layer that made this node, for the profiler and error messages. */
   readonly scope: string;
-  constructor(op: OpRecord, attrs: unknown, inputs: readonly Value[], types: readonly TensorType[], scope = currentScope) {
+  constructor(
+    op: OpRecord,
+    attrs: unknown,
+    inputs: readonly Value[],
+    types: readonly TensorType[],
+    scope = currentScope,
+  ) {
     this.op = op;
     this.attrs = attrs;
     this.inputs = inputs;
@@ -129,7 +135,11 @@ export type KernelRule<A> =
       readonly fill?: (attrs: A) => number;
     }
   /** Folds the axes of the input (kept axes in order; the output has them removed). */
-  | { readonly kind: "reduce"; readonly reducer: "sum" | "prod" | "max" | "min"; readonly axes: (attrs: A) => readonly number[] }
+  | {
+      readonly kind: "reduce";
+      readonly reducer: "sum" | "prod" | "max" | "min";
+      readonly axes: (attrs: A) => readonly number[];
+    }
   /** Its own kernels. Inputs are contiguous unless `accepts` says that a strided access of that input will do. */
   | {
       readonly kind: "lower";

@@ -1,5 +1,5 @@
 /** Dtypes and tensor types of the graph. */
-import { LayerwiseError, formatShape } from "../errors.ts";
+import { formatShape, LayerwiseError } from "../errors.ts";
 
 /** Compute happens in f32, i32, u32 and bool; the others are storage (loads widen, stores narrow). */
 export type DType = "f32" | "i32" | "u32" | "bool" | "u8" | "i8" | "i16" | "f16" | "bf16";
@@ -14,7 +14,15 @@ export interface TensorType {
 export type TypedArray = Float32Array | Int32Array | Uint32Array | Uint8Array | Int8Array | Int16Array | Uint16Array;
 
 export const dtypeBytes: Record<DType, number> = {
-  f32: 4, i32: 4, u32: 4, bool: 1, u8: 1, i8: 1, i16: 2, f16: 2, bf16: 2,
+  f32: 4,
+  i32: 4,
+  u32: 4,
+  bool: 1,
+  u8: 1,
+  i8: 1,
+  i16: 2,
+  f16: 2,
+  bf16: 2,
 };
 
 export function isFloat(dtype: DType): boolean {
@@ -102,7 +110,11 @@ export function normalizeAxis(axis: number, rank: number, what: string): number 
 }
 
 /** Normalises a list of axes (null or undefined: all), sorted and without duplicates. */
-export function normalizeAxes(axes: number | readonly number[] | null | undefined, rank: number, what: string): number[] {
+export function normalizeAxes(
+  axes: number | readonly number[] | null | undefined,
+  rank: number,
+  what: string,
+): number[] {
   if (axes === null || axes === undefined) return Array.from({ length: rank }, (_, i) => i);
   const list = typeof axes === "number" ? [axes] : axes;
   const set = new Set(list.map((a) => normalizeAxis(a, rank, what)));

@@ -1,7 +1,11 @@
 /** The engine: turns graphs into programs of the current device and runs them. */
-import type { Value } from "../graph/node.ts";
-import { constant } from "../graph/ops/source.ts";
+import { LayerwiseError } from "../errors.ts";
+import { Node, topological, type Value } from "../graph/node.ts";
+import { constantValue, inputValue } from "../graph/ops/source.ts";
 import type { TypedArray } from "../graph/types.ts";
+import { onConfigure } from "./config.ts";
+import { currentDevice, deviceName } from "./device.ts";
+import { deviceProgram } from "./device-program.ts";
 import { referenceProgram } from "./reference-program.ts";
 import type { Tensor } from "./tensor.ts";
 import type { Trace } from "./trace.ts";
@@ -23,28 +27,107 @@ export interface ProgramSource {
 
 /** Compiles for the current device. */
 export function compileProgram(source: ProgramSource): Program {
-  return referenceProgram(source);
+  return deviceName() === "reference" ? referenceProgram(source) : deviceProgram(source, currentDevice());
 }
+
+/** Programs of lazily evaluated tensors, by structure; the least recently used ones go first. */
+const eagerPrograms = new Map<string, Program>();
+const maxEagerPrograms = 256;
+onConfigure((_, changed) => {
+  if (!("device" in changed || "threads" in changed || "strict" in changed || "convolution" in changed)) return;
+  for (const p of eagerPrograms.values()) p.release();
+  eagerPrograms.clear();
+});
 
 /** Computes tensors that are not computed yet, all in one program, and remembers their values. */
 export function evaluateSync(tensors: readonly Tensor[]): void {
-  const pending = tensors.filter((t) => t.value.node.op !== constant);
+  const pending = tensors.filter((t) => t.value.node.op.name !== "constant");
   if (pending.length === 0) return;
-  const program = compileProgram({ name: "eager", inputs: [], outputs: pending.map((t) => t.value), trace: null });
-  const results = program.run([]);
-  program.release();
+  const roots = pending.map((t) => t.value);
+  const { key, constants } = structure(roots);
+  let program = key === null ? undefined : eagerPrograms.get(key);
+  if (program && key !== null) {
+    eagerPrograms.delete(key);
+    eagerPrograms.set(key, program);
+  } else {
+    const { inputs, outputs } = liftConstants(roots, constants);
+    program = compileProgram({ name: "eager", inputs, outputs, trace: null });
+    if (key !== null) {
+      eagerPrograms.set(key, program);
+      if (eagerPrograms.size > maxEagerPrograms) {
+        const [oldest, victim] = eagerPrograms.entries().next().value!;
+        eagerPrograms.delete(oldest);
+        victim.release();
+      }
+    }
+  }
+  const results = program.run(constants.map(hostData));
+  if (key === null) program.release();
   pending.forEach((t, i) => {
-    t.value = constantLike(t.value, results[i]);
+    t.value = constantValue(results[i], roots[i].type);
   });
 }
 
-function constantLike(value: Value, data: TypedArray): Value {
-  return constantNode(data, value.type);
+/**
+ * A key equal for graphs that differ only in the contents of their constants (numbers met in lazy code are inputs of the
+ * program, so a loop that multiplies by its counter compiles once), and the constants in order. Null when an op has
+ * attributes that cannot be compared.
+ */
+function structure(roots: readonly Value[]): { key: string | null; constants: Value[] } {
+  const number = new Map<Node, number>();
+  const constants: Value[] = [];
+  const parts: string[] = [];
+  let comparable = true;
+  for (const node of topological(roots)) {
+    number.set(node, number.size);
+    if (node.op.name === "constant") {
+      constants.push(node.outputs[0]);
+      parts.push(`c${node.types[0].dtype}[${node.types[0].shape}]`);
+      continue;
+    }
+    if (node.op.name === "input" || node.op.name === "variable") {
+      throw new LayerwiseError("a symbolic tensor has no data yet", {
+        code: "E106",
+        received: `${node.op.name} inside a function that is being traced`,
+        expected: "a tensor outside jit, fit or call",
+        hint: "return it from the traced function and look at the result",
+      });
+    }
+    const attrs = JSON.stringify(node.attrs, (_, v) => {
+      if (typeof v === "function") comparable = false;
+      return typeof v === "number" && !Number.isFinite(v) ? String(v) : v;
+    });
+    parts.push(`${node.op.name}(${node.inputs.map((v) => `${number.get(v.node)}.${v.index}`)})${attrs}`);
+  }
+  parts.push(roots.map((r) => `${number.get(r.node)}.${r.index}`).join());
+  return { key: comparable ? parts.join(";") : null, constants };
+}
+
+/** The same graph with its constants as inputs. */
+function liftConstants(roots: readonly Value[], constants: readonly Value[]): { inputs: Value[]; outputs: Value[] } {
+  const replaced = new Map<Value, Value>();
+  const inputs = constants.map((c, i) => {
+    const input = inputValue(`constant${i}`, c.type);
+    replaced.set(c, input);
+    return input;
+  });
+  for (const node of topological(roots)) {
+    if (!node.inputs.some((v) => replaced.has(v))) continue;
+    const copy = new Node(
+      node.op,
+      node.attrs,
+      node.inputs.map((v) => replaced.get(v) ?? v),
+      node.types,
+      node.scope,
+    );
+    node.outputs.forEach((o, i) => {
+      replaced.set(o, copy.outputs[i]);
+    });
+  }
+  return { inputs, outputs: roots.map((r) => replaced.get(r) ?? r) };
 }
 
 /** Host contents of a computed value. */
 export function hostData(value: Value): TypedArray {
   return (value.node.attrs as { data: TypedArray }).data;
 }
-
-import { constantValue as constantNode } from "../graph/ops/source.ts";

@@ -1,12 +1,12 @@
 /** Function transformations: jit, grad, valueAndGrad, customGradient, stopGradient. */
 import { gradients } from "../autodiff/gradients.ts";
-import { LayerwiseError, formatShape } from "../errors.ts";
+import { formatShape, LayerwiseError } from "../errors.ts";
 import type { Value } from "../graph/node.ts";
 import * as g from "../graph/ops/index.ts";
 import type { TypedArray } from "../graph/types.ts";
 import { compileProgram, evaluateSync, hostData, type Program } from "./engine.ts";
 import { Tensor, type TensorLike, tensorFrom } from "./tensor.ts";
-import { Trace, currentTrace, withTrace } from "./trace.ts";
+import { currentTrace, Trace, withTrace } from "./trace.ts";
 import { flattenTree, type Tree, type TreeSpec } from "./tree.ts";
 
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor;
@@ -18,7 +18,10 @@ const isTensor = (x: unknown): x is Tensor => x instanceof Tensor;
 export function jit<Args extends readonly unknown[], Result extends Tree<Tensor>>(
   fn: (...args: Args) => Result,
 ): ((...args: Args) => Result) & { readonly programs: number } {
-  const cache = new Map<string, { program: Program; spec: TreeSpec; outputs: readonly Value[]; versions: () => boolean }>();
+  const cache = new Map<
+    string,
+    { program: Program; spec: TreeSpec; outputs: readonly Value[]; versions: () => boolean }
+  >();
   const compiled = (...args: Args): Result => {
     if (currentTrace()) return fn(...args);
     const { leaves, spec } = flattenTree<Tensor>(args as unknown as Tree<Tensor>, isTensor);
@@ -41,7 +44,9 @@ export function jit<Args extends readonly unknown[], Result extends Tree<Tensor>
     }
     evaluateSync(leaves);
     const results = entry.program.run(leaves.map((t) => hostData(t.value)));
-    return entry.spec.build(results.map((data: TypedArray, i) => tensorFrom(data, entry.outputs[i].shape, entry.outputs[i].dtype))) as Result;
+    return entry.spec.build(
+      results.map((data: TypedArray, i) => tensorFrom(data, entry.outputs[i].shape, entry.outputs[i].dtype)),
+    ) as Result;
   };
   Object.defineProperty(compiled, "programs", { get: () => cache.size });
   return compiled as ((...args: Args) => Result) & { readonly programs: number };
@@ -63,17 +68,29 @@ export function valueAndGrad<Args extends readonly unknown[]>(
     called[argnum] = spec.build(aliases);
     const value = fn(...(called as unknown as Args));
     if (value.size !== 1) {
-      throw new LayerwiseError("grad needs a function with a scalar result", { code: "E105", received: formatShape(value.shape), expected: "[]", hint: "sum or average the result" });
+      throw new LayerwiseError("grad needs a function with a scalar result", {
+        code: "E105",
+        received: formatShape(value.shape),
+        expected: "[]",
+        hint: "sum or average the result",
+      });
     }
     const seed = g.broadcastTo(g.scalar(1, value.dtype), value.shape);
-    const found = gradients([value.value], [seed], aliases.map((a) => a.value));
+    const found = gradients(
+      [value.value],
+      [seed],
+      aliases.map((a) => a.value),
+    );
     const grads = found.map((v, i) => new Tensor(v ?? g.broadcastTo(g.scalar(0, leaves[i].dtype), leaves[i].shape)));
     return { value, grad: spec.build(grads) as Args[0] };
   };
 }
 
 /** `valueAndGrad` without the value. */
-export function grad<Args extends readonly unknown[]>(fn: (...args: Args) => Tensor, argnum = 0): (...args: Args) => Args[0] {
+export function grad<Args extends readonly unknown[]>(
+  fn: (...args: Args) => Tensor,
+  argnum = 0,
+): (...args: Args) => Args[0] {
   const both = valueAndGrad(fn, argnum);
   return (...args: Args) => both(...args).grad;
 }
@@ -93,8 +110,10 @@ export function customGradient(
   return (...xs) => {
     const inputs = xs.map((x) => Tensor.of(x));
     const y = f(...inputs);
-    const [out] = g.customGradient([y.value], inputs.map((t) => t.value), (dys) =>
-      vjp(new Tensor(dys[0]), inputs, y).map((t) => t.value),
+    const [out] = g.customGradient(
+      [y.value],
+      inputs.map((t) => t.value),
+      (dys) => vjp(new Tensor(dys[0]), inputs, y).map((t) => t.value),
     );
     return new Tensor(out);
   };

@@ -1,5 +1,5 @@
 /** The public tensor: an immutable value that is computed when somebody looks at it. */
-import { LayerwiseError, formatShape } from "../errors.ts";
+import { formatShape, LayerwiseError } from "../errors.ts";
 import type { Value } from "../graph/node.ts";
 import { constantValue, scalar } from "../graph/ops/source.ts";
 import { allocate, type DType, type Shape, sizeOf, type TypedArray } from "../graph/types.ts";
@@ -114,7 +114,11 @@ export function tensor(
     flat = Array.from(data, (b, i) => {
       const n = Number(b);
       if (n !== (n | 0)) {
-        throw new LayerwiseError("a 64-bit integer does not fit into i32", { code: "E104", received: `${b} at position ${i}`, expected: "-2147483648 … 2147483647" });
+        throw new LayerwiseError("a 64-bit integer does not fit into i32", {
+          code: "E104",
+          received: `${b} at position ${i}`,
+          expected: "-2147483648 … 2147483647",
+        });
       }
       return n;
     });
@@ -137,7 +141,11 @@ export function tensor(
   }
   const finalShape = shape ?? inferred;
   if (sizeOf(finalShape) !== flat.length) {
-    throw new LayerwiseError("the data does not fill the shape", { code: "E103", received: `${flat.length} values`, expected: `${sizeOf(finalShape)} for ${formatShape(finalShape)}` });
+    throw new LayerwiseError("the data does not fill the shape", {
+      code: "E103",
+      received: `${flat.length} values`,
+      expected: `${sizeOf(finalShape)} for ${formatShape(finalShape)}`,
+    });
   }
   return tensorFrom(toHost(flat, type), finalShape, type);
 }
@@ -145,7 +153,11 @@ export function tensor(
 /** Copies numbers into the host form of a dtype (f16 and bf16 are made by casting on the device; not here). */
 function toHost(flat: ArrayLike<number>, dtype: DType): TypedArray {
   if (dtype === "f16" || dtype === "bf16") {
-    throw new LayerwiseError(`${dtype} tensors are made with .cast("${dtype}")`, { code: "E104", received: dtype, expected: "f32 data and a cast" });
+    throw new LayerwiseError(`${dtype} tensors are made with .cast("${dtype}")`, {
+      code: "E104",
+      received: dtype,
+      expected: "f32 data and a cast",
+    });
   }
   const out = allocate(dtype, flat.length);
   if (dtype === "bool") for (let i = 0; i < flat.length; i++) out[i] = flat[i] ? 1 : 0;
@@ -163,7 +175,12 @@ function shapeOfNesting(x: NestedNumbers): number[] {
   return shape;
 }
 
-function flattenInto(x: NestedNumbers, shape: readonly number[], axis: number, push: (n: number | boolean) => void): void {
+function flattenInto(
+  x: NestedNumbers,
+  shape: readonly number[],
+  axis: number,
+  push: (n: number | boolean) => void,
+): void {
   if (axis === shape.length) {
     if (Array.isArray(x)) ragged(shape, axis);
     push(x as number | boolean);
@@ -174,5 +191,9 @@ function flattenInto(x: NestedNumbers, shape: readonly number[], axis: number, p
 }
 
 function ragged(shape: readonly number[], axis: number): never {
-  throw new LayerwiseError("nested arrays must be rectangular", { code: "E103", received: `rows of different length at depth ${axis}`, expected: `${formatShape(shape)} throughout` });
+  throw new LayerwiseError("nested arrays must be rectangular", {
+    code: "E103",
+    received: `rows of different length at depth ${axis}`,
+    expected: `${formatShape(shape)} throughout`,
+  });
 }

@@ -1,5 +1,5 @@
 /** Variables: the state of models (weights, optimizer slots, moving averages, metrics, counters). */
-import { LayerwiseError, formatShape } from "../errors.ts";
+import { formatShape, LayerwiseError } from "../errors.ts";
 import type { Value } from "../graph/node.ts";
 import { apply1 } from "../graph/node.ts";
 import { concat, reshape, slice, variable as variableOp } from "../graph/ops/index.ts";
@@ -106,7 +106,13 @@ export class Variable {
       const old = root.value();
       const flat = reshape(t.value, [this.size]);
       const parts = [slice(old, [0], [offset]), flat, slice(old, [offset + this.size], [root.size])];
-      trace.current.set(root, concat(parts.filter((p) => sizeOf(p.shape) > 0), 0));
+      trace.current.set(
+        root,
+        concat(
+          parts.filter((p) => sizeOf(p.shape) > 0),
+          0,
+        ),
+      );
     } else {
       this.value();
       trace.current.set(this, t.value);
