@@ -1,4 +1,5 @@
 /** Sources of a graph: inputs, constants and variable reads. They have no kernels. */
+import { encodeBf16, encodeF16 } from "../half.ts";
 import { apply1, type OpRecord, type Value } from "../node.ts";
 import { allocate, type DType, type Shape, sizeOf, type TensorType, type TypedArray } from "../types.ts";
 
@@ -43,7 +44,7 @@ export function constantValue(data: TypedArray, type: TensorType): Value {
 /** A rank-0 constant. */
 export function scalar(value: number | boolean, dtype: DType = "f32"): Value {
   const data = allocate(dtype, 1);
-  data[0] = Number(value);
+  data[0] = dtype === "f16" ? encodeF16(Number(value)) : dtype === "bf16" ? encodeBf16(Number(value)) : Number(value);
   return constantValue(data, { shape: [], dtype });
 }
 /** A constant with every element equal. */

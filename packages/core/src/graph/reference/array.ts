@@ -9,7 +9,12 @@ export interface RefArray {
 }
 
 /** Reference semantics of one op: what its outputs are, in exact or double arithmetic, rounding integers as the dtype does. */
-export type Reference<A> = (inputs: readonly RefArray[], attrs: A, outputs: readonly TensorType[], inputTypes: readonly TensorType[]) => readonly RefArray[];
+export type Reference<A> = (
+  inputs: readonly RefArray[],
+  attrs: A,
+  outputs: readonly TensorType[],
+  inputTypes: readonly TensorType[],
+) => readonly RefArray[];
 
 export function refArray(shape: Shape, fill?: (linear: number, coordinates: readonly number[]) => number): RefArray {
   const data = new Float64Array(sizeOf(shape));
