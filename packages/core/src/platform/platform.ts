@@ -1,0 +1,177 @@
+/** What the host offers: cores, engine version, WebAssembly compilation, workers. The only folder that reaches for Node modules. */
+
+/**
+ * Node's built-in modules, without an import statement: a static import would break browser bundles, a dynamic one is
+ * asynchronous. Undefined outside Node (Deno and Bun have the function too, but not V8's flags behind it).
+ */
+function nodeModule<T extends "node:os" | "node:v8" | "node:worker_threads">(
+  name: T,
+): T extends "node:os"
+  ? typeof import("node:os")
+  : T extends "node:v8"
+    ? typeof import("node:v8")
+    : typeof import("node:worker_threads") {
+  return process.getBuiltinModule(name) as never;
+}
+
+/** True in Node itself, false in browsers, Deno and Bun. */
+export function isNode(): boolean {
+  const host = globalThis as { process?: NodeJS.Process; Deno?: unknown; Bun?: unknown };
+  return (
+    typeof host.process?.versions?.node === "string" &&
+    typeof host.process.getBuiltinModule === "function" &&
+    host.Deno === undefined &&
+    host.Bun === undefined
+  );
+}
+
+/** Hardware threads this process may use, at least 1. */
+export function availableParallelism(): number {
+  if (isNode()) return Math.max(1, nodeModule("node:os").availableParallelism());
+  return Math.max(1, globalThis.navigator?.hardwareConcurrency ?? 1);
+}
+
+/** Major and minor version of V8, e.g. [12, 4]; undefined in other engines. */
+export function v8Version(): readonly [number, number] | undefined {
+  const host = globalThis as { Deno?: { version?: { v8?: string } }; process?: NodeJS.Process };
+  const text = isNode()
+    ? host.process!.versions.v8
+    : (host.Deno?.version?.v8 ?? /Chrom(?:e|ium)\/(\d+)/.exec(globalThis.navigator?.userAgent ?? "")?.[1]);
+  const match = /^(\d+)(?:\.(\d+))?/.exec(text ?? "");
+  if (!match) return undefined;
+  const major = Number(match[1]);
+  // Chrome n carries V8 n/10: Chrome 131 is V8 13.1.
+  return match[2] === undefined ? [Math.floor(major / 10), major % 10] : [major, Number(match[2])];
+}
+
+/** True where this thread may block in `Atomics.wait`: everywhere except a browser's main thread. */
+export function canBlock(): boolean {
+  if (!hasSharedMemory()) return false;
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** True where memory can be shared with workers; browsers demand cross-origin isolation for it. */
+export function hasSharedMemory(): boolean {
+  if (typeof SharedArrayBuffer === "undefined") return false;
+  return (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false;
+}
+
+/** Flags for a compilation in Node, each with what restores V8's default. */
+function compileFlags(): readonly (readonly [set: string, restore: string])[] {
+  const version = v8Version();
+  if (!version) return [];
+  const flags: (readonly [string, string])[] = [
+    // Left alone, V8 starts in its baseline compiler and cannot replace code on the stack: a long call stays slow.
+    ["--no-liftoff", "--liftoff"],
+    ["--no-wasm-lazy-compilation", "--wasm-lazy-compilation"],
+  ];
+  if (needsRelaxedFlag(version)) {
+    flags.push(["--experimental-wasm-relaxed-simd", "--no-experimental-wasm-relaxed-simd"]);
+  }
+  return flags;
+}
+
+/** Relaxed SIMD became a default in V8 11.4; 11.x of Node 20 has it behind a flag. Unknown flags print to stderr. */
+function needsRelaxedFlag([major, minor]: readonly [number, number]): boolean {
+  return major === 11 && minor < 4;
+}
+
+/** Runs `body` with V8 set to optimise at once, and restores what the user has not set on the command line. */
+function withCompileFlags<T>(body: () => T): T {
+  if (!isNode()) return body();
+  const v8 = nodeModule("node:v8");
+  const given = `${process.execArgv.join(" ")} ${process.env["NODE_OPTIONS"] ?? ""}`.replaceAll("_", "-");
+  const flags = compileFlags().filter(([set]) => !given.includes(set));
+  for (const [set] of flags) v8.setFlagsFromString(set);
+  try {
+    return body();
+  } finally {
+    for (const [, restore] of flags) v8.setFlagsFromString(restore);
+  }
+}
+
+/** Compiles synchronously; in Node straight to optimised code. */
+export function compileWasm(bytes: Uint8Array): WebAssembly.Module {
+  return withCompileFlags(() => new WebAssembly.Module(bytes as BufferSource));
+}
+
+let relaxedSimd: boolean | undefined;
+
+/** True where `f32x4.relaxed_madd` compiles. */
+export function hasRelaxedSimd(): boolean {
+  relaxedSimd ??= withCompileFlags(() => WebAssembly.validate(relaxedProbe as BufferSource));
+  return relaxedSimd;
+}
+
+/** (module (func (param v128 v128 v128) (result v128) local.get 0 local.get 1 local.get 2 f32x4.relaxed_madd)) */
+// biome-ignore format: one section a line
+const relaxedProbe = new Uint8Array([
+  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+  1, 8, 1, 0x60, 3, 0x7b, 0x7b, 0x7b, 1, 0x7b,
+  3, 2, 1, 0,
+  10, 13, 1, 11, 0, 0x20, 0, 0x20, 1, 0x20, 2, 0xfd, 0x85, 2, 0x0b,
+]);
+
+/** A running worker. Its code talks to us through shared memory; messages go one way, from here to it. */
+export interface WorkerHandle {
+  post(message: unknown): void;
+  terminate(): void;
+}
+
+/**
+ * Starts a worker that does not keep the process alive. `source` is the text of a function `(port, data) => void`,
+ * where `port.receive(callback)` delivers what `post` sends. `failed` is called when the worker dies.
+ */
+export function spawnWorker(source: string, data: unknown, failed: () => void): WorkerHandle {
+  return isNode() ? spawnNodeWorker(source, data, failed) : spawnWebWorker(source, data, failed);
+}
+
+function spawnNodeWorker(source: string, data: unknown, failed: () => void): WorkerHandle {
+  const { Worker } = nodeModule("node:worker_threads");
+  const glue = `const { parentPort, workerData } = require("node:worker_threads");
+(${source})({ receive: (callback) => parentPort.on("message", callback) }, workerData);`;
+  // No loaders of the main thread: the worker runs this text only.
+  const worker = new Worker(glue, { eval: true, workerData: data, execArgv: [], name: "layerwise" });
+  worker.on("error", failed);
+  worker.on("exit", failed);
+  worker.unref();
+  return {
+    post: (message) => worker.postMessage(message),
+    terminate: () => {
+      worker.off("error", failed);
+      worker.off("exit", failed);
+      worker.on("error", () => {});
+      void worker.terminate();
+    },
+  };
+}
+
+function spawnWebWorker(source: string, data: unknown, failed: () => void): WorkerHandle {
+  const glue = `let deliver;
+onmessage = (first) => {
+  const early = [];
+  onmessage = (event) => (deliver ? deliver(event.data) : early.push(event.data));
+  (${source})({ receive: (callback) => { deliver = callback; early.forEach(callback); } }, first.data);
+};`;
+  const url = URL.createObjectURL(new Blob([glue], { type: "text/javascript" }));
+  const worker = new Worker(url);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    failed();
+  };
+  worker.postMessage(data);
+  // Revoked later: some browsers fetch the script after the constructor has returned.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  return {
+    post: (message) => worker.postMessage(message),
+    terminate: () => {
+      worker.onerror = null;
+      worker.terminate();
+    },
+  };
+}
