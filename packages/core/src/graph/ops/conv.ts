@@ -205,18 +205,26 @@ function cut(attrs: ConvAttrs): { attrs: ConvAttrs; low: number[]; high: number[
   };
 }
 
+/** The attributes with the spatial sizes filled in: each from the operand that has it, else from the options. */
 function complete(
   op: string,
   options: ConvOptions,
-  inputSpatial: Shape | undefined,
-  kernelSpatial: Shape | undefined,
+  x: Value | null,
+  kernel: Value | null,
+  dy: Value | null,
 ): ConvAttrs {
   const { strides, dilation, padLow, padHigh, groups } = options;
+  const rank = strides.length;
+  for (const v of [x, kernel, dy]) if (v) requireRank(op, "an operand", v.type, rank + 2);
+  requireIntegers(op, "padLow", padLow, rank, Number.NEGATIVE_INFINITY);
+  requireIntegers(op, "padHigh", padHigh, rank, Number.NEGATIVE_INFINITY);
+  const inputSpatial = x ? spatialOf(x.shape) : options.inputSpatial;
+  const kernelSpatial = kernel ? kernelSpatialOf(kernel.shape) : options.kernelSpatial;
   if (!inputSpatial || !kernelSpatial) {
     throw shapeError(
       op,
       "a spatial size is missing",
-      "no inputSpatial or kernelSpatial",
+      `no ${inputSpatial ? "kernelSpatial" : "inputSpatial"}`,
       "the spatial size that no operand has",
     );
   }
@@ -236,13 +244,13 @@ function complete(
  * `y[n, o, f] = Σ x[n, o·stride + k·dilation - padLow, c]·kernel[k, c, f]`, x being 0 outside. A cross-correlation.
  */
 export function conv(x: Value, kernel: Value, options: ConvOptions): Value {
-  const c = cut(complete("conv", options, spatialOf(x.shape), kernelSpatialOf(kernel.shape)));
+  const c = cut(complete("conv", options, x, kernel, null));
   return inF32(pad(x, c.low, c.high), kernel, (a, b) => apply1(convOp, [a, b], c.attrs));
 }
 
 /** The gradient of `conv` in x: dy [N, …S', F] and kernel [...K, C/groups, F] → [N, …S, C]. A transposed convolution. */
 export function convInputGrad(dy: Value, kernel: Value, options: ConvOptions): Value {
-  const c = cut(complete("convInputGrad", options, options.inputSpatial, kernelSpatialOf(kernel.shape)));
+  const c = cut(complete("convInputGrad", options, null, kernel, dy));
   const dx = inF32(dy, kernel, (a, b) => apply1(convInputGradOp, [a, b], c.attrs));
   const back = (list: readonly number[]) => list.map((v) => 0 - v);
   return pad(dx, back(c.low), back(c.high));
@@ -250,7 +258,7 @@ export function convInputGrad(dy: Value, kernel: Value, options: ConvOptions): V
 
 /** The gradient of `conv` in its kernel: x [N, …S, C] and dy [N, …S', F] → [...K, C/groups, F]. */
 export function convKernelGrad(x: Value, dy: Value, options: ConvOptions): Value {
-  const c = cut(complete("convKernelGrad", options, spatialOf(x.shape), options.kernelSpatial));
+  const c = cut(complete("convKernelGrad", options, x, null, dy));
   return inF32(pad(x, c.low, c.high), dy, (a, b) => apply1(convKernelGradOp, [a, b], c.attrs));
 }
 

@@ -284,13 +284,13 @@ export const samples: Samples = {
     { name: "argMax", inputs: [special], build: (x) => argMax(x, 1) },
     { name: "argMax of ties", inputs: [literal([1, 3, 3, 2, 2, 2], "f32", [2, 3])], build: (x) => argMax(x, -1) },
     { name: "argMax of a long axis", inputs: [distinct([3, 137], 0.25, 4)], build: (x) => argMax(x, 1) },
-    { name: "any", inputs: [booleans([3, 4])], build: (x) => reduceMax(x, 1) },
+    { name: "any true", inputs: [booleans([3, 4])], build: (x) => reduceMax(x, 1) },
   ],
   reduceMin: () => [
     ...reduceSamples(reduceMin, "choice"),
     { name: "NaN and infinities", inputs: [special], build: (x) => reduceMin(x, 1) },
     { name: "argMin", inputs: [special], build: (x) => argMin(x, 1) },
     { name: "argMin of i32", inputs: [integers([4, 9], -5, 5)], build: (x) => argMin(x, 0) },
-    { name: "all", inputs: [booleans([3, 4])], build: (x) => reduceMin(x, 1) },
+    { name: "all true", inputs: [booleans([3, 4])], build: (x) => reduceMin(x, 1) },
   ],
 };
