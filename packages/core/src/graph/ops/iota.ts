@@ -26,6 +26,7 @@ export const iotaOp: OpRecord<IotaAttrs> = {
       return narrow(b, b.convert(c, type), dtype);
     },
     flops: 1,
+    coordinates: ({ axis }) => [axis],
   },
 };
 
