@@ -1,0 +1,237 @@
+/**
+ * Matrix products. NN reads both factors in place or packs panels of B into thread scratch, TN packs A, NT packs B by
+ * strided loads; one to three columns with contiguous K become dot products over 16 logical lanes.
+ * Every result is one chain of multiply-adds in the order of k (per part, when K is split), whatever the tiles.
+ */
+import { affine, type Index, scaled } from "../builder.ts";
+import type { LoopVar, TargetProfile } from "../loopir.ts";
+import type { DotSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
+import { dotProducts, isDotProducts } from "./dotproducts.ts";
+import { copyRow, packedSize, packPanels, zeroRow } from "./pack.ts";
+import { reduceParts } from "./reduce.ts";
+import {
+  blocks,
+  chooseTiling,
+  columnPieces,
+  evenly,
+  loopPieces,
+  partsNear,
+  taskPieces,
+  taskRuns,
+  tasksFor,
+} from "./split.ts";
+import { matrixSink, outputSink, type Sink, Step } from "./step.ts";
+import { emitBlock } from "./tile.ts";
+
+/** The same product with as few batch axes as possible: those of extent 1 dropped, those that only extend m merged. */
+function normalised(spec: DotSpec): DotSpec {
+  const axes = spec.batch
+    .map((extent, i) => ({ extent, a: spec.a.batch[i], b: spec.b.batch[i] }))
+    .filter((x) => x.extent !== 1);
+  let m = spec.m;
+  let aM = spec.a.m;
+  while (axes.length > 0) {
+    const last = axes[axes.length - 1];
+    if (last.b !== 0 || (m !== 1 && last.a !== m * aM)) break;
+    if (m === 1) aM = last.a;
+    m *= last.extent;
+    axes.pop();
+  }
+  return {
+    batch: axes.map((x) => x.extent),
+    m,
+    n: spec.n,
+    k: spec.k,
+    a: { ...spec.a, m: aM, batch: axes.map((x) => x.a) },
+    b: { ...spec.b, batch: axes.map((x) => x.b) },
+  };
+}
+
+/** Parts into which K is cut: a power of two, more than one only when K is long against m·n. From the shape alone. */
+function partsOfK(m: number, n: number, k: number, tasks: number): number {
+  const most = Math.min(tasks, 16, k / 128, k / (2 * Math.sqrt(m * n)));
+  let parts = 1;
+  while (parts * 2 <= most) parts *= 2;
+  return parts;
+}
+
+export function lowerDot(original: DotSpec, profile: TargetProfile, epilogue: Epilogue | null): Lowered {
+  const spec = normalised(original);
+  const { m, n, k } = spec;
+  const count = spec.batch.reduce((p, x) => p * x, 1);
+  if (count * m * n === 0) return { steps: [], temps: [] };
+  if (isDotProducts(spec)) return dotProducts(spec, epilogue);
+  const flops = 2 * count * m * n * k;
+  const tasks = Math.ceil(tasksFor(flops) / count);
+  const parts = partsOfK(m, n, k, tasks);
+  const name = `dot_${m}x${n}x${k}`;
+  if (parts === 1) return { steps: [product(name, spec, 1, tasks, epilogue, profile)], temps: [] };
+  const steps: LoweredStep[] = [
+    product(name, spec, parts, Math.ceil(tasks / parts), epilogue, profile),
+    reduceParts(name, 0, parts, count * m, n, epilogue, 2, profile),
+  ];
+  return { steps, temps: [{ type: "f32", size: parts * count * m * n }] };
+}
+
+/** Rows and columns of a task grid of about `tasks` that reads least; packing by strided loads should not be repeated. */
+function grid(m: number, n: number, tasks: number, transposed: boolean): [number, number] {
+  let best: [number, number] = [1, 1];
+  let least = Number.POSITIVE_INFINITY;
+  for (let rows = 1; rows <= tasks; rows++) {
+    const columns = Math.ceil(tasks / rows);
+    const r = partsNear(m, Math.min(rows, Math.ceil(m / 4)));
+    const c = Math.min(columns, Math.ceil(n / 16));
+    if (r * c * 2 < Math.min(tasks, Math.ceil(m / 4) * Math.ceil(n / 16))) continue;
+    const uneven = m % r === 0 ? 1 : 1.2;
+    const cost = (c * m + r * n * (transposed ? 4 : 1)) * uneven;
+    if (cost < least) {
+      least = cost;
+      best = [r, c];
+    }
+  }
+  return best;
+}
+
+function product(
+  name: string,
+  spec: DotSpec,
+  parts: number,
+  tasks: number,
+  epilogue: Epilogue | null,
+  profile: TargetProfile,
+): LoweredStep {
+  const { m, n, k } = spec;
+  const { lanes } = profile;
+  const step = new Step(name);
+  const { b } = step;
+  const bufferA = step.input(0, "a", spec.a.size);
+  const bufferB = step.input(1, "b", spec.b.size);
+  const batchCount = spec.batch.reduce((p, x) => p * x, 1);
+  const rows = batchCount * m;
+  const partial = parts > 1 ? step.temp(0, "partial", parts * rows * n, "write") : undefined;
+  const finished = partial ? undefined : outputSink(step, epilogue, rows, n, 2);
+
+  const transposed = n > 1 && spec.b.n !== 1;
+  const [rowTasks, columnTasks] = grid(m, n, tasks, transposed);
+  const batch: LoopVar[] = spec.batch.map((extent, i) => b.task(`batch${i}`, extent));
+  const partTask = parts > 1 ? taskPieces(b, "part", k, parts) : undefined;
+  const columnTask = taskRuns(b, "columns", columnPieces(n, Math.max(16, lanes), columnTasks));
+  const rowTask = taskPieces(b, "rows", m, rowTasks);
+
+  const batchA = affine(spec.a.offset, ...batch.map((v, i) => scaled(v, spec.a.batch[i])));
+  const batchB = affine(spec.b.offset, ...batch.map((v, i) => scaled(v, spec.b.batch[i])));
+  let batchRow = affine(0);
+  let inner = m;
+  for (let i = batch.length - 1; i >= 0; i--) {
+    batchRow = affine(batchRow, scaled(batch[i], inner));
+    inner *= spec.batch[i];
+  }
+
+  const compute = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
+    const { tiling } = chooseTiling(profile, nb, mb);
+    const width = Math.max(...tiling.panels.map((p) => p.vectors)) * lanes;
+    const depthMost = Math.max(64, Math.floor(24576 / (4 * (width + tiling.rows))));
+    const packB = transposed || (mb >= 24 && nb >= 32 && spec.b.k * 4 >= 128);
+    const packA = spec.a.k !== 1 && spec.a.m === 1 && nb >= 16 && mb >= 4 && kb > 1;
+    const pass = (
+      a: Index,
+      bAt: Index,
+      depth: number,
+      init: Parameters<typeof emitBlock>[1]["init"],
+      done: Sink["store"],
+    ): void => {
+      let left = { buffer: bufferA, base: affine(a) };
+      let strideM = spec.a.m;
+      let strideK = spec.a.k;
+      if (packA) {
+        left = { buffer: step.scratch("panelA", mb * Math.min(kb, depthMost)), base: affine(0) };
+        b.loop("k", depth, (v) =>
+          copyRow(b, lanes, bufferA, affine(a, scaled(v, spec.a.k)), left.buffer, scaled(v, mb), mb),
+        );
+        strideM = 1;
+        strideK = mb;
+      }
+      let right: Parameters<typeof emitBlock>[1]["b"] = { buffer: bufferB, base: bAt };
+      if (packB) {
+        right = { buffer: step.scratch("panelB", packedSize(tiling, Math.min(kb, depthMost))), base: 0, depth };
+        packPanels(
+          b,
+          tiling,
+          { buffer: bufferB, base: bAt, k: [{ extent: depth, stride: spec.b.k }], column: spec.b.n },
+          { buffer: right.buffer, base: 0 },
+        );
+      }
+      emitBlock(b, {
+        tiling,
+        a: left,
+        b: right,
+        outer: [],
+        tiled: { extent: mb, a: strideM, row: 1 },
+        sum: [{ extent: depth, a: strideK, b: packB ? 1 : spec.b.k }],
+        ...(init ? { init } : {}),
+        done,
+      });
+    };
+    const a0 = affine(batchA, scaled(row0, spec.a.m), scaled(k0, spec.a.k));
+    const b0 = affine(batchB, scaled(k0, spec.b.k), scaled(column0, spec.b.n));
+    if (kb <= depthMost) {
+      pass(a0, b0, kb, undefined, (row, column, value, valid) =>
+        sink.store(affine(row0, row), affine(column0, column), value, valid),
+      );
+      return;
+    }
+    // Long sums go by blocks of K; between blocks the sums lie in scratch.
+    const pitch = tiling.vectors * lanes;
+    const sums = step.scratch("sums", mb * pitch);
+    zeroRow(b, lanes, sums, 0, mb * pitch);
+    const at = (row: Index, column: Index) => affine(scaled(row, pitch), column);
+    loopPieces(b, "block", blocks(kb, depthMost), (start, depth) =>
+      pass(
+        affine(a0, scaled(start, spec.a.k)),
+        affine(b0, scaled(start, spec.b.k)),
+        depth,
+        (row, column) => b.load(sums, at(row, column), lanes),
+        (row, column, value) => b.store(sums, at(row, column), value),
+      ),
+    );
+    b.loop("row", mb, (row) => {
+      for (let v = 0; v < tiling.vectors; v++) {
+        const valid = Math.min(lanes, nb - v * lanes);
+        sink.store(affine(row0, row), affine(column0, v * lanes), b.load(sums, at(row, v * lanes), lanes), valid);
+      }
+    });
+  };
+
+  /** Cuts a task so that panels and sums stay in the second-level cache. */
+  const cut = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
+    const columnRuns = columnPieces(nb, Math.max(16, lanes), Math.ceil(nb / 128));
+    const rowRuns = kb > 256 ? evenly(mb, Math.ceil(mb / 128)) : evenly(mb, Math.ceil(mb / 512));
+    loopPieces(b, "cut", columnRuns, (c, columns) =>
+      loopPieces(b, "cut", rowRuns, (r, rowsHere) =>
+        compute(affine(row0, r), rowsHere, affine(column0, c), columns, k0, kb, sink),
+      ),
+    );
+  };
+
+  const withPart = (body: (k0: Index, kb: number, sink: Sink) => void): void => {
+    if (!partTask || !partial) {
+      body(0, k, finished!);
+      return;
+    }
+    partTask((start, size, part) => body(start, size, matrixSink(step, partial, scaled(part, rows * n), n)));
+  };
+  withPart((k0, kb, sink) =>
+    columnTask((column0, nb) =>
+      rowTask((row0, mb) => {
+        const shifted: Sink = {
+          store: (row, column, value, valid) => sink.store(affine(batchRow, row), column, value, valid),
+        };
+        cut(row0, mb, column0, nb, k0, kb, shifted);
+      }),
+    ),
+  );
+  return step.finish({
+    flops: 2 * batchCount * m * n * k,
+    bytes: 4 * batchCount * (m * k + k * n + m * n),
+  });
+}

@@ -1,0 +1,104 @@
+/** Copies that prepare operands: rows, zeros, and panels of the right factor. */
+import type { Index, KernelBuilder } from "../builder.ts";
+import { affine, scaled } from "../builder.ts";
+import type { Buffer, Operand } from "../loopir.ts";
+import type { Tiling } from "./split.ts";
+
+/** Calls `body` for vectors that cover `count` elements: wide ones first, then single ones, then a partial one. */
+export function overVectors(
+  b: KernelBuilder,
+  lanes: number,
+  count: number,
+  body: (at: Index, lanes: number, valid: number) => void,
+): void {
+  const wide = lanes * 4;
+  const wides = Math.floor(count / wide);
+  const singles = Math.floor((count - wides * wide) / lanes);
+  const rest = count - wides * wide - singles * lanes;
+  b.loop("w", wides, (v) => body(scaled(v, wide), wide, wide));
+  for (let i = 0; i < singles; i++) body(wides * wide + i * lanes, lanes, lanes);
+  if (rest > 0) body(wides * wide + singles * lanes, lanes, rest);
+}
+
+function put(b: KernelBuilder, to: Buffer, at: Index, value: Operand, valid: number): void {
+  b.store(to, at, value, valid < value.lanes ? { count: valid } : {});
+}
+
+/** Copies `count` adjacent elements. */
+export function copyRow(
+  b: KernelBuilder,
+  lanes: number,
+  from: Buffer,
+  fromAt: Index,
+  to: Buffer,
+  toAt: Index,
+  count: number,
+): void {
+  overVectors(b, lanes, count, (at, n, valid) =>
+    put(b, to, affine(toAt, at), b.load(from, affine(fromAt, at), n), valid),
+  );
+}
+
+/** Writes `count` zeros. */
+export function zeroRow(b: KernelBuilder, lanes: number, to: Buffer, toAt: Index, count: number): void {
+  overVectors(b, lanes, count, (at, n, valid) => put(b, to, affine(toAt, at), b.f32(0, n), valid));
+}
+
+/** Elements of a packed right factor. */
+export function packedSize(tiling: Tiling, depth: number): number {
+  return tiling.vectors * tiling.lanes * depth;
+}
+
+/**
+ * Packs a right factor by panels: [panel][k][columns of the panel]. Element (k, column) of the source lies at
+ * `fromAt + Σ k·stride + column·columnStride`; the axes of k are given outermost first.
+ */
+export function packPanels(
+  b: KernelBuilder,
+  tiling: Tiling,
+  from: { buffer: Buffer; base: Index; k: readonly { extent: number; stride: number }[]; column: number },
+  to: { buffer: Buffer; base: Index },
+): void {
+  const { lanes } = tiling;
+  const depth = from.k.reduce((n, x) => n * x.extent, 1);
+  for (const run of tiling.panels) {
+    const width = run.vectors * lanes;
+    b.loop("panel", run.count, (p) => {
+      const vector = affine(scaled(p, run.vectors), run.start);
+      const source = affine(from.base, scaled(vector, lanes * from.column));
+      const target = affine(to.base, scaled(vector, lanes * depth));
+      const one = (fromAt: Index, toAt: Index, v: number): void => {
+        const valid = v === run.vectors - 1 ? run.last : lanes;
+        const at = affine(fromAt, v * lanes * from.column);
+        const options =
+          from.column === 1 ? {} : valid < lanes ? { stride: from.column, count: valid } : { stride: from.column };
+        b.store(to.buffer, affine(toAt, v * lanes), b.load(from.buffer, at, lanes, options));
+      };
+      const nest = (
+        level: number,
+        fromAt: Index,
+        toAt: Index,
+        units: number,
+        body: (f: Index, t: Index) => void,
+      ): void => {
+        if (level === from.k.length) {
+          body(fromAt, toAt);
+          return;
+        }
+        const { extent, stride } = from.k[level];
+        const unit = units / extent;
+        b.loop("k", extent, (k) =>
+          nest(level + 1, affine(fromAt, scaled(k, stride)), affine(toAt, scaled(k, unit * width)), unit, body),
+        );
+      };
+      if (depth === 0) return;
+      // Strided lanes are read along k, a vector at a time, so that few lines are open at once.
+      if (from.column !== 1)
+        for (let v = 0; v < run.vectors; v++) nest(0, source, target, depth, (f, t) => one(f, t, v));
+      else
+        nest(0, source, target, depth, (f, t) => {
+          for (let v = 0; v < run.vectors; v++) one(f, t, v);
+        });
+    });
+  }
+}

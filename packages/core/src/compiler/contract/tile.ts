@@ -1,0 +1,144 @@
+/** Emits register tiles: rows × vectors accumulators over nested loops of K, for one block of rows and columns. */
+import type { Index, KernelBuilder } from "../builder.ts";
+import { affine, scaled } from "../builder.ts";
+import type { Buffer, Local, Operand } from "../loopir.ts";
+import type { Pieces, Tiling } from "./split.ts";
+import { evenlyAtMost, loopPieces } from "./split.ts";
+
+/** One axis of the summation: strides in elements of A, and in elements or packed rows of B (see `Factor`). */
+export interface SumAxis {
+  readonly extent: number;
+  readonly a: number;
+  readonly b: number;
+}
+
+/** One axis of the rows: stride in A and in rows of the result. */
+export interface RowAxis {
+  readonly extent: number;
+  readonly a: number;
+  readonly row: number;
+}
+
+/**
+ * The right factor: element (k, column) lies at `base + Σ k·b + column` in place, or, packed by panels, at
+ * `base + first column of the panel · depth + (Σ k·b) · panel width + column in the panel`.
+ */
+export interface Factor {
+  readonly buffer: Buffer;
+  readonly base: Index;
+  /** Length of the summation when packed, undefined in place. */
+  readonly depth?: number;
+}
+
+export interface Block {
+  readonly tiling: Tiling;
+  readonly a: { readonly buffer: Buffer; readonly base: Index };
+  readonly b: Factor;
+  /** Loops around the tiles, outermost first. */
+  readonly outer: readonly RowAxis[];
+  /** The axis whose elements stand side by side in a tile. */
+  readonly tiled: RowAxis;
+  /** Rows of the tiled axis, if the block does not cover it evenly by itself. */
+  readonly pieces?: readonly Pieces[];
+  readonly sum: readonly SumAxis[];
+  /** Loops over rows outside the loops over panels (B streams, results are finished row by row). */
+  readonly rowsOutside?: boolean;
+  /** Initial value of an accumulator; zero when absent. */
+  init?(row: Index, column: Index): Operand;
+  /** Takes a finished vector: `count` valid results at `row`, `column…`. */
+  done(row: Index, column: Index, value: Operand, count: number): void;
+}
+
+export function emitBlock(b: KernelBuilder, block: Block): void {
+  const { tiling, outer } = block;
+  const rows = (level: number, a: Index, row: Index, body: (a: Index, row: Index) => void): void => {
+    if (level === outer.length) {
+      body(a, row);
+      return;
+    }
+    const axis = outer[level];
+    b.loop(`r${level}`, axis.extent, (v) =>
+      rows(level + 1, affine(a, scaled(v, axis.a)), affine(row, scaled(v, axis.row)), body),
+    );
+  };
+  const panels = (body: (vector: Index, vectors: number, last: number) => void): void => {
+    for (const run of tiling.panels)
+      b.loop("panel", run.count, (v) => body(affine(scaled(v, run.vectors), run.start), run.vectors, run.last));
+  };
+  const tiles = (a: Index, row: Index, vector: Index, vectors: number, last: number): void => {
+    const axis = block.tiled;
+    loopPieces(b, "tile", block.pieces ?? evenlyAtMost(axis.extent, tiling.rows), (start, size) =>
+      emitTile(
+        b,
+        block,
+        size,
+        vectors,
+        last,
+        vector,
+        affine(a, scaled(start, axis.a)),
+        affine(row, scaled(start, axis.row)),
+      ),
+    );
+  };
+  if (block.tiled.extent === 0) return;
+  if (block.rowsOutside)
+    rows(0, block.a.base, 0, (a, row) => panels((vector, vectors, last) => tiles(a, row, vector, vectors, last)));
+  else panels((vector, vectors, last) => rows(0, block.a.base, 0, (a, row) => tiles(a, row, vector, vectors, last)));
+}
+
+function emitTile(
+  b: KernelBuilder,
+  block: Block,
+  size: number,
+  vectors: number,
+  last: number,
+  vector: Index,
+  a: Index,
+  row: Index,
+): void {
+  const { lanes, unroll } = block.tiling;
+  const width = vectors * lanes;
+  const column = (v: number): Index => affine(scaled(vector, lanes), v * lanes);
+  const rowAt = (r: number): Index => affine(row, r * block.tiled.row);
+  const sums: Local[][] = [];
+  for (let r = 0; r < size; r++) {
+    sums.push([]);
+    for (let v = 0; v < vectors; v++) {
+      sums[r].push(b.var(block.init ? block.init(rowAt(r), column(v)) : b.f32(0, lanes)));
+    }
+  }
+  const packed = block.b.depth !== undefined;
+  const bBase = packed
+    ? affine(block.b.base, scaled(vector, lanes * block.b.depth!))
+    : affine(block.b.base, scaled(vector, lanes));
+  const step = (atA: Index, atB: Index): void => {
+    const right: Local[] = [];
+    for (let v = 0; v < vectors; v++) right.push(b.load(block.b.buffer, affine(atB, v * lanes), lanes));
+    for (let r = 0; r < size; r++) {
+      const left = b.load(block.a.buffer, affine(atA, r * block.tiled.a), lanes, { stride: 0 });
+      for (let v = 0; v < vectors; v++) b.assign(sums[r][v], b.fma(left, right[v], sums[r][v]));
+    }
+  };
+  const nest = (level: number, atA: Index, atB: Index): void => {
+    if (level === block.sum.length) {
+      step(atA, atB);
+      return;
+    }
+    const axis = block.sum[level];
+    const inner = level === block.sum.length - 1 && unroll > 1 ? divisorAtMost(axis.extent, unroll) : 1;
+    b.loop(
+      `k${level}`,
+      axis.extent,
+      (k) => nest(level + 1, affine(atA, scaled(k, axis.a)), affine(atB, scaled(k, packed ? axis.b * width : axis.b))),
+      inner > 1 ? inner : undefined,
+    );
+  };
+  nest(0, a, bBase);
+  for (let r = 0; r < size; r++)
+    for (let v = 0; v < vectors; v++) block.done(rowAt(r), column(v), sums[r][v], v === vectors - 1 ? last : lanes);
+}
+
+function divisorAtMost(extent: number, most: number): number {
+  for (let d = Math.min(most, extent); d > 1; d--) if (extent % d === 0) return d;
+  return 1;
+}
