@@ -20,7 +20,7 @@ import {
   type Samples,
 } from "./sample.ts";
 import { select } from "./select.ts";
-import { scalar } from "./source.ts";
+import { constantNumber, scalar } from "./source.ts";
 import { floor, log, neg, trunc } from "./unary.ts";
 
 interface Operands {
@@ -197,7 +197,13 @@ export const mul = (a: Value, b: Value): Value => applyBinary(mulOp, a, b);
 /** a / b; of integers the quotient truncated towards zero, and 0 where b is 0. */
 export const div = (a: Value, b: Value): Value => applyBinary(divOp, a, b);
 /** a^b; of integers modulo 2^32, with negative powers truncated towards zero. */
-export const pow = (a: Value, b: Value): Value => applyBinary(powOp, a, b);
+export function pow(a: Value, b: Value): Value {
+  const power = b.shape.length === 0 && isFloat(a.dtype) && a.dtype === b.dtype ? constantNumber(b) : undefined;
+  if (power === 1) return a;
+  if (power === 2) return mul(a, a);
+  if (power === 3) return mul(mul(a, a), a);
+  return applyBinary(powOp, a, b);
+}
 /** The angle of the point (b, a), in [-π, π]. */
 export const atan2 = (a: Value, b: Value): Value => applyBinary(atan2Op, a, b);
 /** NaN where either is NaN. */
@@ -365,6 +371,8 @@ export const samples: Samples = {
       build: (a, b) => pow(a, b),
     },
     { name: "square", inputs: [floats([5])], build: (a) => pow(a, scalar(2)), gradient: true },
+    { name: "cube", inputs: [floats([5])], build: (a) => pow(a, scalar(3)), gradient: true },
+    { name: "a constant power", inputs: [floats([5], 0.5, 3)], build: (a) => pow(a, scalar(2.5)), gradient: true },
     { name: "power 0", inputs: [literal([0, 1, -2])], build: (a) => pow(a, scalar(0)), gradient: true },
     {
       name: "i32",

@@ -329,10 +329,11 @@ export const samples: Samples = {
     dotSample("no rows", [0, 4], [4, 5], plain(1, 0), { gradient: false }),
     dotSample("nothing to sum", [3, 0], [0, 5], plain(1, 0), { gradient: false }),
     {
-      name: "of a broadcast operand",
+      name: "three axes by a matrix",
       inputs: [floats([2, 3, 4]), floats([4, 5])],
       build: (x, y) => dotGeneral(x, y, plain(2, 0)),
       gradient: true,
+      sum: { terms: 4, magnitude: (x, y) => dotGeneral(abs(x), abs(y), plain(2, 0)) },
     },
     {
       name: "i32 beyond 2^24",

@@ -1,5 +1,5 @@
 /** Sources of a graph: inputs, constants and variable reads. They have no kernels. */
-import { encodeBf16, encodeF16 } from "../half.ts";
+import { decodeBf16, decodeF16, encodeBf16, encodeF16 } from "../half.ts";
 import { apply1, type OpRecord, type Value } from "../node.ts";
 import { allocate, type DType, type Shape, sizeOf, type TensorType, type TypedArray } from "../types.ts";
 
@@ -50,4 +50,10 @@ export function scalar(value: number | boolean, dtype: DType = "f32"): Value {
 /** A constant with every element equal. */
 export function isScalarConstant(v: Value): boolean {
   return v.node.op === constant && sizeOf(v.shape) === 1;
+}
+/** The number that a one-element constant holds; undefined for anything else. */
+export function constantNumber(v: Value): number | undefined {
+  if (!isScalarConstant(v)) return undefined;
+  const [raw] = (v.node.attrs as { data: TypedArray }).data;
+  return v.dtype === "f16" ? decodeF16(raw) : v.dtype === "bf16" ? decodeBf16(raw) : raw;
 }
