@@ -89,10 +89,8 @@ export function emitPart(node: Node, part: AssemblePart, name: string, isBuffer:
     offset: 0,
     strides: refine({ shape: part.input.shape, strides: part.strides, offset: 0 }, dims),
   });
-  const flat = collapseAll(emitter, dims, [], []);
-  const shape = flat.length === 0 ? [1] : flat;
-  const to = emitter.strides.get(target)!.strides;
-  const destination = flat.length === 0 ? [1] : to;
+  const shape = collapseAll(emitter, dims, [], []);
+  const destination = emitter.strides.get(target)!.strides;
   const inner = shape[shape.length - 1];
   const stride = destination[destination.length - 1];
   const outer = shape.slice(0, -1);

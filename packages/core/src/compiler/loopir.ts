@@ -206,6 +206,8 @@ export interface TargetProfile {
   readonly tile: { readonly rows: number; readonly vectors: number; readonly unroll: number };
   /** No FMA and no Winograd: equal bits on every target. */
   readonly strict: boolean;
+  /** "direct" keeps 3×3 convolutions from Winograd's algorithm. Default "auto": by the shape. */
+  readonly convolution?: "direct" | "auto";
 }
 
 /** Where one buffer of a call lies: `slot` selects an entry of the program's address table, plus a byte offset. */

@@ -111,8 +111,7 @@ function emitMap(group: LoopGroup, name: string, isBuffer: (v: Value) => boolean
   });
   for (const m of group.members) emitter.register(m, []);
   const outStrides = refine(contiguous(group.members[0].shape), dims);
-  const flat = collapseAll(emitter, dims, [outStrides], []);
-  const shape = flat.length === 0 ? [1] : flat;
+  const shape = collapseAll(emitter, dims, [outStrides], []);
   const work = workOf(group.members, known, (m) => !group.internal.has(m));
   const inner = shape[shape.length - 1];
   const block = work.heavy ? heavyBlock : lightBlock;
@@ -171,7 +170,7 @@ function emitMap(group: LoopGroup, name: string, isBuffer: (v: Value) => boolean
   return { kernel: b.finish({ flops: work.flops, bytes: work.bytes }), values: buffers.values };
 }
 
-/** Replaces the refined strides of an emitter by collapsed ones; returns the collapsed dims. */
+/** Replaces the refined strides of an emitter by collapsed ones; returns the collapsed dims (one of size 1 for scalars). */
 export function collapseAll(
   emitter: ExpressionEmitter,
   dims: readonly number[],
@@ -179,6 +178,10 @@ export function collapseAll(
   cuts: readonly number[],
 ): number[] {
   const keys = [...emitter.strides.keys()];
+  if (dims.length === 0) {
+    for (const k of keys) emitter.strides.set(k, { offset: emitter.strides.get(k)!.offset, strides: [0] });
+    return [1];
+  }
   const result = collapse(dims, [...keys.map((k) => emitter.strides.get(k)!.strides), ...extra], cuts);
   keys.forEach((k, i) => {
     emitter.strides.set(k, { offset: emitter.strides.get(k)!.offset, strides: result.strides[i] });

@@ -47,13 +47,9 @@ export function emitReduceGroup(group: ReduceGroup, name: string, isBuffer: (v: 
   const flat = collapseAll(emitter, refined, [], cuts);
   const dims: Dim[] = [];
   for (let i = 0, r = 0; i < flat.length; i++) {
-    dims.push({ size: flat[i], reduced: flags[r] });
+    dims.push({ size: flat[i], reduced: flags[r] ?? true });
     for (let p = 1; p < flat[i]; r++) p *= refined[r];
   }
-  if (dims.length === 0) dims.push({ size: 1, reduced: true });
-  const padded = dims.length > flat.length;
-  if (padded) for (const [k, s] of emitter.strides) emitter.strides.set(k, { offset: s.offset, strides: [0] });
-
   const last = dims.length - 1;
   const columns = !dims[last].reduced;
   // Split the outermost reduced dimension so that threads have something to share. A function of the shape alone.

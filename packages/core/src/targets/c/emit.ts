@@ -1,0 +1,338 @@
+/** The c target's emitter: LoopIR programs as C with vector extensions, one function per kernel. */
+import type {
+  Affine,
+  Buffer,
+  Kernel,
+  Local,
+  LoopProgram,
+  LoopVar,
+  Operand,
+  Stmt,
+  StorageType,
+  ValueType,
+} from "../../compiler/loopir.ts";
+import { scratchLayout } from "../../compiler/scratch.ts";
+import { prelude } from "./prelude.ts";
+
+export interface COptions {
+  /** Lanes of the machine's vectors: 4 (SSE, NEON), 8 (AVX2), 16 (AVX-512). */
+  readonly lanes: 4 | 8 | 16;
+  readonly strict: boolean;
+}
+
+const storageC: Record<StorageType, string> = {
+  f32: "float",
+  i32: "int32_t",
+  u32: "uint32_t",
+  u8: "uint8_t",
+  i8: "int8_t",
+  i16: "int16_t",
+  f16: "uint16_t",
+  bf16: "uint16_t",
+  bool: "uint8_t",
+};
+const letter: Record<ValueType, string> = { f32: "f", i32: "i", u32: "u", mask: "m" };
+
+/**
+ * Source of kernels `from … to` of a program (shards are compiled side by side), each an exported function
+ * `void PREFIX_k<i>(int32_t begin, int32_t end, char *scratch, char *const *p)` over the addresses of its buffers.
+ */
+export function emitShard(program: LoopProgram, from: number, to: number, prefix: string, options: COptions): string {
+  const parts = [prelude(!options.strict)];
+  for (let i = from; i < to; i++) parts.push(new KernelEmitter(program.kernels[i], `${prefix}_k${i}`, options).emit());
+  return parts.join("\n");
+}
+
+/** Source of `void PREFIX_table(uint64_t *out)`, which writes the addresses of all kernels. */
+export function emitTable(kernels: number, prefix: string): string {
+  const all = Array.from({ length: kernels }, (_, i) => i);
+  return [
+    "#include <stdint.h>",
+    ...all.map((i) => `void ${prefix}_k${i}(int32_t, int32_t, char *, char *const *);`),
+    `__attribute__((visibility("default"))) void ${prefix}_table(uint64_t *out) {`,
+    ...all.map((i) => `  out[${i}] = (uint64_t)(uintptr_t)${prefix}_k${i};`),
+    "}",
+  ].join("\n");
+}
+
+/** A float literal with the exact value. */
+function floatLiteral(x: number): string {
+  if (Number.isNaN(x)) return '__builtin_nanf("")';
+  if (x === Number.POSITIVE_INFINITY) return "__builtin_inff()";
+  if (x === Number.NEGATIVE_INFINITY) return "(-__builtin_inff())";
+  const f = Math.fround(x);
+  if (f === 0) return Object.is(f, -0) ? "-0.0f" : "0.0f";
+  const text = f.toExponential(9);
+  return `${text}f`;
+}
+
+class KernelEmitter {
+  private readonly kernel: Kernel;
+  private readonly name: string;
+  private readonly options: COptions;
+  private readonly lines: string[] = [];
+  private indent = "  ";
+
+  constructor(kernel: Kernel, name: string, options: COptions) {
+    this.kernel = kernel;
+    this.name = name;
+    this.options = options;
+  }
+
+  emit(): string {
+    const { kernel } = this;
+    this.lines.push(
+      `/* ${kernel.name} */`,
+      `void ${this.name}(int32_t begin, int32_t end, char *scratch, char *const *p) {`,
+    );
+    const layout = scratchLayout(kernel);
+    let next = 0;
+    for (const b of kernel.buffers) {
+      const type = storageC[b.type];
+      if (b.access === "scratch")
+        this.push(`${type} *const b${b.id} = (${type} *)(scratch + ${layout.offsets.get(b)});`);
+      else
+        this.push(
+          `${b.access === "read" ? "const " : ""}${type} *const b${b.id} = (${b.access === "read" ? "const " : ""}${type} *)p[${next++}];`,
+        );
+    }
+    this.push("for (int32_t task = begin; task < end; task++) {");
+    this.nested(() => {
+      let divisor = 1;
+      const grid = [...kernel.grid].reverse();
+      grid.forEach((v, i) => {
+        const rest = divisor === 1 ? "task" : `(task / ${divisor})`;
+        this.push(`const int64_t x${v.id} = ${i === grid.length - 1 ? rest : `${rest} % ${v.extent}`};`);
+        divisor *= v.extent;
+      });
+      this.block(kernel.body);
+    });
+    this.push("}");
+    for (const b of kernel.buffers) this.push(`(void)b${b.id};`);
+    this.lines.push("}");
+    return this.lines.join("\n");
+  }
+
+  private push(line: string): void {
+    this.lines.push(this.indent + line);
+  }
+  private nested(body: () => void): void {
+    this.indent += "  ";
+    body();
+    this.indent = this.indent.slice(2);
+  }
+  private block(stmts: readonly Stmt[]): void {
+    for (const s of stmts) this.stmt(s);
+  }
+
+  /** Registers of a value: how many, and lanes of each. */
+  private shape(lanes: number): { count: number; width: number } {
+    if (lanes === 1) return { count: 1, width: 1 };
+    const width =
+      lanes % this.options.lanes === 0 ? this.options.lanes : lanes % 8 === 0 && this.options.lanes >= 8 ? 8 : 4;
+    return { count: lanes / width, width };
+  }
+  private typeName(type: ValueType, width: number): string {
+    return `${letter[type]}${width}`;
+  }
+  private ref(x: Operand, r: number, width: number): string {
+    if (x.kind === "local") return this.shape(x.lanes).count === 1 ? `v${x.id}` : `v${x.id}_${r}`;
+    const scalar =
+      x.type === "f32"
+        ? floatLiteral(x.value)
+        : x.type === "mask"
+          ? x.value
+            ? width === 1
+              ? "1"
+              : "-1"
+            : "0"
+          : x.type === "u32"
+            ? `${x.value >>> 0}u`
+            : x.value === -2147483648
+              ? "INT32_MIN"
+              : String(x.value | 0);
+    if (width === 1) return scalar;
+    return `splat_${x.type === "mask" ? "i" : letter[x.type]}${width}(${scalar})`;
+  }
+  private define(dst: Local, code: (r: number, width: number) => string, constant = true): void {
+    const { count, width } = this.shape(dst.lanes);
+    for (let r = 0; r < count; r++)
+      this.push(
+        `${constant ? "const " : ""}${this.typeName(dst.type, width)} ${count === 1 ? `v${dst.id}` : `v${dst.id}_${r}`} = ${code(r, width)};`,
+      );
+  }
+
+  private address(at: Affine, extra = 0): string {
+    const parts: string[] = at.terms.map((t: { variable: LoopVar; stride: number }) =>
+      t.stride === 1 ? `x${t.variable.id}` : `x${t.variable.id} * ${t.stride}L`,
+    );
+    if (at.dynamic) parts.push(`(int64_t)${this.ref(at.dynamic, 0, 1)}`);
+    const c = at.constant + extra;
+    if (c !== 0 || parts.length === 0) parts.push(`${c}L`);
+    return parts.join(" + ");
+  }
+
+  private stmt(s: Stmt): void {
+    switch (s.kind) {
+      case "unary":
+        return this.define(s.dst, (r, w) => unary(s.op, letter[s.dst.type], w, this.ref(s.a, r, w)));
+      case "binary":
+        return this.define(s.dst, (r, w) => binary(s.op, s.dst.type, w, this.ref(s.a, r, w), this.ref(s.b, r, w)));
+      case "compare": {
+        const op = { eq: "==", ne: "!=", lt: "<", le: "<=", gt: ">", ge: ">=" }[s.op];
+        return this.define(s.dst, (r, w) =>
+          w === 1
+            ? `${this.ref(s.a, r, w)} ${op} ${this.ref(s.b, r, w)}`
+            : `(m${w})(${this.ref(s.a, r, w)} ${op} ${this.ref(s.b, r, w)})`,
+        );
+      }
+      case "fma":
+        return this.define(
+          s.dst,
+          (r, w) => `fma_${w}(${this.ref(s.a, r, w)}, ${this.ref(s.b, r, w)}, ${this.ref(s.c, r, w)})`,
+        );
+      case "select":
+        return this.define(s.dst, (r, w) => {
+          const [m, a, b] = [s.mask, s.a, s.b].map((x) => this.ref(x, r, w));
+          return w === 1
+            ? `${m} ? ${a} : ${b}`
+            : `sel_${s.dst.type === "mask" ? "i" : letter[s.dst.type]}${w}(${m}, ${a}, ${b})`;
+        });
+      case "convert":
+        return this.define(s.dst, (r, w) => this.convert(s.a.type, s.dst.type, w, this.ref(s.a, r, w)));
+      case "bitcast":
+        return this.define(s.dst, (r, w) => {
+          const a = this.ref(s.a, r, w);
+          if (w > 1) return `(${letter[s.dst.type]}${w})${a}`;
+          if (s.dst.type === "f32") return `bits_f1((i1)${a})`;
+          return s.a.type === "f32" ? `(${letter[s.dst.type]}1)bits_i1(${a})` : `(${letter[s.dst.type]}1)${a}`;
+        });
+      case "splat":
+        return this.define(s.dst, (_, w) =>
+          s.dst.type === "mask"
+            ? `splat_i${w}(-${this.ref(s.a, 0, 1)})`
+            : `splat_${letter[s.dst.type]}${w}(${this.ref(s.a, 0, 1)})`,
+        );
+      case "any": {
+        const { count, width } = this.shape(s.a.lanes);
+        const parts = Array.from({ length: count }, (_, r) =>
+          width === 1 ? this.ref(s.a, r, 1) : `any_${width}(${this.ref(s.a, r, width)})`,
+        );
+        return this.define(s.dst, () => parts.join(" | "));
+      }
+      case "extract": {
+        const { width } = this.shape(s.a.lanes);
+        return this.define(s.dst, () => `(${this.ref(s.a, Math.floor(s.lane / width), width)})[${s.lane % width}]`);
+      }
+      case "broadcastLane": {
+        const { width } = this.shape(s.a.lanes);
+        const lane = `(${this.ref(s.a, Math.floor(s.lane / width), width)})[${s.lane % width}]`;
+        return this.define(s.dst, (_, w) => `splat_${s.dst.type === "mask" ? "i" : letter[s.dst.type]}${w}(${lane})`);
+      }
+      case "iota":
+        return this.define(s.dst, (r, w) => `(i${w}){${Array.from({ length: w }, (_, i) => r * w + i).join(", ")}}`);
+      case "index":
+        return this.define(s.dst, () => `(i1)(${this.address(s.at)})`);
+      case "load":
+        return this.load(s.dst, s.buffer, s.at, s.stride ?? 1, s.count ?? s.dst.lanes);
+      case "gather":
+        return this.define(s.dst, (r, w) => {
+          const at = this.address(s.at);
+          if (w === 1) return this.element(s.buffer, `${at} + ${this.ref(s.indices, r, w)}`);
+          return `{${Array.from({ length: w }, (_, i) => this.element(s.buffer, `${at} + (${this.ref(s.indices, r, w)})[${i}]`)).join(", ")}}`;
+        });
+      case "store":
+        return this.store(s.buffer, s.at, s.value, s.stride ?? 1, s.count ?? s.value.lanes);
+      case "prefetch":
+        this.push(`__builtin_prefetch(b${s.buffer.id} + (${this.address(s.at)}));`);
+        return;
+      case "var":
+        return this.define(s.dst, (r, w) => this.ref(s.init, r, w), false);
+      case "assign": {
+        const { count, width } = this.shape(s.dst.lanes);
+        for (let r = 0; r < count; r++) this.push(`${this.ref(s.dst, r, width)} = ${this.ref(s.value, r, width)};`);
+        return;
+      }
+      case "loop":
+        if (s.unroll && s.unroll > 1) this.push(`#pragma GCC unroll ${s.unroll}`);
+        this.push(
+          `for (int64_t x${s.variable.id} = 0; x${s.variable.id} < ${s.variable.extent}; x${s.variable.id}++) {`,
+        );
+        this.nested(() => this.block(s.body));
+        this.push("}");
+        return;
+      case "if":
+        this.push(`if (${this.ref(s.condition, 0, 1)}) {`);
+        this.nested(() => this.block(s.then));
+        if (s.otherwise) {
+          this.push("} else {");
+          this.nested(() => this.block(s.otherwise!));
+        }
+        this.push("}");
+        return;
+      default:
+        s satisfies never;
+    }
+  }
+
+  private convert(from: ValueType, to: ValueType, w: number, a: string): string {
+    if (from === "f32") return to === "i32" ? `f2i_${w}(${a})` : `f2u_${w}(${a})`;
+    if (to === "f32") return w === 1 ? `(f1)${a}` : `__builtin_convertvector(${a}, f${w})`;
+    return `(${letter[to]}${w})${a}`;
+  }
+
+  /** One element, widened. */
+  private element(buffer: Buffer, at: string): string {
+    const x = `b${buffer.id}[${at}]`;
+    if (buffer.type === "f16" || buffer.type === "bf16") return `load_${buffer.type}(${x})`;
+    return x;
+  }
+
+  private load(dst: Local, buffer: Buffer, at: Affine, stride: number, count: number): void {
+    const wide = buffer.type === "f32" || buffer.type === "i32" || buffer.type === "u32";
+    this.define(dst, (r, w) => {
+      if (w === 1) return this.element(buffer, this.address(at));
+      const t = letter[dst.type];
+      if (stride === 0) return `splat_${t}${w}(${this.element(buffer, this.address(at))})`;
+      if (stride === 1 && wide) return `*(const ${t}${w}u *)(b${buffer.id} + (${this.address(at, r * w)}))`;
+      return `{${Array.from({ length: w }, (_, i) => (stride !== 1 && r * w + i >= count ? "0" : this.element(buffer, this.address(at, (r * w + i) * stride)))).join(", ")}}`;
+    });
+  }
+
+  private store(buffer: Buffer, at: Affine, value: Operand, stride: number, count: number): void {
+    const { count: registers, width: w } = this.shape(value.lanes);
+    const wide = buffer.type === "f32" || buffer.type === "i32" || buffer.type === "u32";
+    const type = storageC[buffer.type];
+    const narrow = (x: string) =>
+      buffer.type === "f16" || buffer.type === "bf16" ? `store_${buffer.type}(${x})` : `(${type})${x}`;
+    for (let r = 0; r < registers; r++) {
+      const x = this.ref(value, r, w);
+      if (w === 1) this.push(`b${buffer.id}[${this.address(at)}] = ${narrow(x)};`);
+      else if (stride === 1 && wide && (r + 1) * w <= count)
+        this.push(`*(${letter[value.type]}${w}u *)(b${buffer.id} + (${this.address(at, r * w)})) = ${x};`);
+      else {
+        for (let i = 0; i < w && r * w + i < count; i++)
+          this.push(`b${buffer.id}[${this.address(at, (r * w + i) * stride)}] = ${narrow(`(${x})[${i}]`)};`);
+      }
+    }
+  }
+}
+
+function unary(op: string, t: string, w: number, a: string): string {
+  if (op === "neg") return t === "i" ? (w === 1 ? `(i1)(0u - (u1)${a})` : `-${a}`) : `-${a}`;
+  if (op === "not") return t === "m" && w === 1 ? `!${a}` : `~${a}`;
+  return `${op}_${t}${w}(${a})`;
+}
+
+function binary(op: string, type: ValueType, w: number, a: string, b: string): string {
+  const t = letter[type];
+  const infix = { add: "+", sub: "-", mul: "*", and: "&", or: "|", xor: "^" }[op];
+  if (infix) {
+    // Signed overflow wraps: computed on unsigned numbers.
+    if (type === "i32" && (op === "add" || op === "sub" || op === "mul"))
+      return `(i${w})((u${w})${a} ${infix} (u${w})${b})`;
+    return `${a} ${infix} ${b}`;
+  }
+  if (op === "div" && type === "f32") return `${a} / ${b}`;
+  return `${op}_${t}${w}(${a}, ${b})`;
+}

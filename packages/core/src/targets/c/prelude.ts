@@ -1,0 +1,153 @@
+/** The C prelude: vector types and the primitive operations of LoopIR on them, with the defined edge cases. */
+
+/** Vector widths that programs may use, in lanes of 32 bits. */
+const widths = [4, 8, 16] as const;
+
+/** Text before the kernels. `fma`: one rounding; without it a·b + c is two operations (`strict`). */
+export function prelude(fma: boolean): string {
+  return [
+    "#include <stdint.h>",
+    "#if defined(__x86_64__) || defined(__i386__)",
+    "#include <immintrin.h>",
+    "#elif defined(__ARM_NEON)",
+    "#include <arm_neon.h>",
+    "#endif",
+    "#define INLINE static inline __attribute__((always_inline))",
+    "typedef float f1; typedef int32_t i1; typedef uint32_t u1; typedef int32_t m1;",
+    ...widths.map(vectorTypes),
+    scalars,
+    ...widths.map((n) => vectors(n, fma)),
+    fma
+      ? "INLINE f1 fma_1(f1 a, f1 b, f1 c) { return __builtin_fmaf(a, b, c); }"
+      : "INLINE f1 fma_1(f1 a, f1 b, f1 c) { return a * b + c; }",
+    halves,
+    "",
+  ].join("\n");
+}
+
+function vectorTypes(n: number): string {
+  const bytes = 4 * n;
+  const v = (name: string, base: string) =>
+    `typedef ${base} ${name}${n} __attribute__((vector_size(${bytes}))); typedef ${base} ${name}${n}u __attribute__((vector_size(${bytes}), aligned(4), may_alias));`;
+  return [v("f", "float"), v("i", "int32_t"), v("u", "uint32_t"), `typedef i${n} m${n};`].join("\n");
+}
+
+const scalars = `
+INLINE f1 bits_f1(i1 x) { f1 r; __builtin_memcpy(&r, &x, 4); return r; }
+INLINE i1 bits_i1(f1 x) { i1 r; __builtin_memcpy(&r, &x, 4); return r; }
+INLINE f1 min_f1(f1 a, f1 b) { return a != a || b != b ? a + b : a < b ? a : b < a ? b : bits_f1(bits_i1(a) | bits_i1(b)); }
+INLINE f1 max_f1(f1 a, f1 b) { return a != a || b != b ? a + b : a > b ? a : b > a ? b : bits_f1(bits_i1(a) & bits_i1(b)); }
+INLINE i1 min_i1(i1 a, i1 b) { return a < b ? a : b; }
+INLINE i1 max_i1(i1 a, i1 b) { return a > b ? a : b; }
+INLINE u1 min_u1(u1 a, u1 b) { return a < b ? a : b; }
+INLINE u1 max_u1(u1 a, u1 b) { return a > b ? a : b; }
+INLINE i1 div_i1(i1 a, i1 b) { return b == 0 ? 0 : b == -1 ? (i1)(0u - (u1)a) : a / b; }
+INLINE i1 rem_i1(i1 a, i1 b) { return b == 0 || b == -1 ? 0 : a % b; }
+INLINE u1 div_u1(u1 a, u1 b) { return b == 0 ? 0 : a / b; }
+INLINE u1 rem_u1(u1 a, u1 b) { return b == 0 ? 0 : a % b; }
+INLINE i1 mulhi_i1(i1 a, i1 b) { return (i1)(((int64_t)a * b) >> 32); }
+INLINE u1 mulhi_u1(u1 a, u1 b) { return (u1)(((uint64_t)a * b) >> 32); }
+INLINE i1 shl_i1(i1 a, i1 b) { return (i1)((u1)a << (b & 31)); }
+INLINE u1 shl_u1(u1 a, u1 b) { return a << (b & 31); }
+INLINE i1 shr_i1(i1 a, i1 b) { return a >> (b & 31); }
+INLINE u1 shr_u1(u1 a, u1 b) { return a >> (b & 31); }
+INLINE i1 f2i_1(f1 x) { return x != x ? 0 : x >= 2147483648.0f ? INT32_MAX : x < -2147483648.0f ? INT32_MIN : (i1)x; }
+INLINE u1 f2u_1(f1 x) { return !(x > 0) ? 0 : x >= 4294967296.0f ? UINT32_MAX : (u1)x; }
+INLINE f1 abs_f1(f1 x) { return __builtin_fabsf(x); }
+INLINE i1 abs_i1(i1 x) { return x < 0 ? (i1)(0u - (u1)x) : x; }
+INLINE f1 sqrt_f1(f1 x) { return __builtin_sqrtf(x); }
+INLINE f1 floor_f1(f1 x) { return __builtin_floorf(x); }
+INLINE f1 ceil_f1(f1 x) { return __builtin_ceilf(x); }
+INLINE f1 trunc_f1(f1 x) { return __builtin_truncf(x); }
+INLINE f1 round_f1(f1 x) { return __builtin_rintf(x); }`;
+
+/** Native instruction for a unary f32 operation of n lanes, or a loop over the lanes. */
+function native(name: string, n: number, x86: string | null, neon: string | null): string {
+  const guard = { 4: "__SSE4_1__", 8: "__AVX__", 16: "__AVX512F__" }[n];
+  const lines = [`INLINE f${n} ${name}_f${n}(f${n} x) {`];
+  if (x86) lines.push(`#if defined(${guard})`, `  return (f${n})${x86};`, "#else");
+  if (neon && n === 4) lines.push("#if defined(__aarch64__)", `  return (f4)${neon};`, "#else");
+  lines.push(`  f${n} r; for (int i = 0; i < ${n}; i++) r[i] = ${name}_f1(x[i]); return r;`);
+  if (neon && n === 4) lines.push("#endif");
+  if (x86) lines.push("#endif");
+  lines.push("}");
+  return lines.join("\n");
+}
+
+function vectors(n: number, fma: boolean): string {
+  const mm = { 4: "_mm", 8: "_mm256", 16: "_mm512" }[n];
+  const round = (mode: string) =>
+    n === 16
+      ? `_mm512_roundscale_ps((__m512)x, ${mode})`
+      : `${mm}_round_ps((${n === 4 ? "__m128" : "__m256"})x, ${mode})`;
+  const reg = { 4: "__m128", 8: "__m256", 16: "__m512" }[n];
+  const lanewise = (name: string, t: string) =>
+    `INLINE ${t}${n} ${name}_${t}${n}(${t}${n} a, ${t}${n} b) { ${t}${n} r; for (int i = 0; i < ${n}; i++) r[i] = ${name}_${t}1(a[i], b[i]); return r; }`;
+  const ones = (x: string) => Array.from({ length: n }, () => x).join(", ");
+  return [
+    ...["f", "i", "u"].map((t) => `INLINE ${t}${n} splat_${t}${n}(${t}1 x) { return (${t}${n}){${ones("x")}}; }`),
+    `INLINE f${n} sel_f${n}(m${n} m, f${n} a, f${n} b) { return (f${n})((m & (i${n})a) | (~m & (i${n})b)); }`,
+    `INLINE i${n} sel_i${n}(m${n} m, i${n} a, i${n} b) { return (m & a) | (~m & b); }`,
+    `INLINE u${n} sel_u${n}(m${n} m, u${n} a, u${n} b) { return (u${n})((m & (i${n})a) | (~m & (i${n})b)); }`,
+    `INLINE f${n} min_f${n}(f${n} a, f${n} b) { m${n} nan = (a != a) | (b != b); f${n} r = sel_f${n}(a < b, a, sel_f${n}(b < a, b, (f${n})((i${n})a | (i${n})b))); return sel_f${n}(nan, a + b, r); }`,
+    `INLINE f${n} max_f${n}(f${n} a, f${n} b) { m${n} nan = (a != a) | (b != b); f${n} r = sel_f${n}(a > b, a, sel_f${n}(b > a, b, (f${n})((i${n})a & (i${n})b))); return sel_f${n}(nan, a + b, r); }`,
+    ...["i", "u"].flatMap((t) => [
+      `INLINE ${t}${n} min_${t}${n}(${t}${n} a, ${t}${n} b) { return sel_${t}${n}((m${n})(a < b), a, b); }`,
+      `INLINE ${t}${n} max_${t}${n}(${t}${n} a, ${t}${n} b) { return sel_${t}${n}((m${n})(a > b), a, b); }`,
+      lanewise("div", t),
+      lanewise("rem", t),
+      lanewise("mulhi", t),
+    ]),
+    `INLINE i${n} shl_i${n}(i${n} a, i${n} b) { return (i${n})((u${n})a << (u${n})(b & 31)); }`,
+    `INLINE u${n} shl_u${n}(u${n} a, u${n} b) { return a << (b & 31u); }`,
+    `INLINE i${n} shr_i${n}(i${n} a, i${n} b) { return a >> (b & 31); }`,
+    `INLINE u${n} shr_u${n}(u${n} a, u${n} b) { return a >> (b & 31u); }`,
+    `INLINE f${n} abs_f${n}(f${n} x) { return (f${n})((i${n})x & 0x7fffffff); }`,
+    `INLINE i${n} abs_i${n}(i${n} x) { return sel_i${n}(x < 0, -x, x); }`,
+    native("sqrt", n, `${mm}_sqrt_ps((${reg})x)`, "vsqrtq_f32((float32x4_t)x)"),
+    native("floor", n, round("_MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC"), "vrndmq_f32((float32x4_t)x)"),
+    native("ceil", n, round("_MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC"), "vrndpq_f32((float32x4_t)x)"),
+    native("trunc", n, round("_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC"), "vrndq_f32((float32x4_t)x)"),
+    native("round", n, round("_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC"), "vrndnq_f32((float32x4_t)x)"),
+    `INLINE i${n} f2i_${n}(f${n} x) { f${n} y = sel_f${n}(x == x, x, splat_f${n}(0)); y = sel_f${n}(y < -2147483648.0f, splat_f${n}(-2147483648.0f), y); m${n} big = y >= 2147483648.0f; i${n} r = __builtin_convertvector(sel_f${n}(big, splat_f${n}(0), y), i${n}); return sel_i${n}(big, splat_i${n}(INT32_MAX), r); }`,
+    `INLINE u${n} f2u_${n}(f${n} x) { u${n} r; for (int i = 0; i < ${n}; i++) r[i] = f2u_1(x[i]); return r; }`,
+    `INLINE m1 any_${n}(m${n} m) { i1 r = 0; for (int i = 0; i < ${n}; i++) r |= m[i]; return r != 0; }`,
+    fma
+      ? [
+          `INLINE f${n} fma_${n}(f${n} a, f${n} b, f${n} c) {`,
+          `#if defined(${n === 16 ? "__AVX512F__" : "__FMA__"})`,
+          `  return (f${n})${mm}_fmadd_ps((${reg})a, (${reg})b, (${reg})c);`,
+          ...(n === 4
+            ? ["#elif defined(__aarch64__)", "  return (f4)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);"]
+            : []),
+          "#else",
+          `  f${n} r; for (int i = 0; i < ${n}; i++) r[i] = __builtin_fmaf(a[i], b[i], c[i]); return r;`,
+          "#endif",
+          "}",
+        ].join("\n")
+      : `INLINE f${n} fma_${n}(f${n} a, f${n} b, f${n} c) { return a * b + c; }`,
+  ].join("\n");
+}
+
+const halves = `
+INLINE f1 load_f16(uint16_t h) {
+  u1 sign = (u1)(h & 0x8000) << 16, e = (h >> 10) & 31, m = h & 1023;
+  if (e == 31) return bits_f1((i1)(sign | 0x7f800000u | (m << 13)));
+  if (e != 0) return bits_f1((i1)(sign | ((e + 112) << 23) | (m << 13)));
+  f1 r = (f1)m * 5.9604644775390625e-8f;
+  return sign ? -r : r;
+}
+INLINE uint16_t store_f16(f1 x) {
+  u1 b = (u1)bits_i1(x), sign = (b >> 16) & 0x8000, a = b & 0x7fffffff;
+  if (a > 0x7f800000u) return (uint16_t)(sign | 0x7e00);
+  if (a >= 0x477ff000u) return (uint16_t)(sign | 0x7c00);
+  if (a < 0x38800000u) { f1 r = bits_f1((i1)a) + 0.5f; return (uint16_t)(sign | ((u1)bits_i1(r) - 0x3f000000u)); }
+  u1 odd = (a >> 13) & 1;
+  return (uint16_t)(sign | ((a - 0x38000000u + 0xfff + odd) >> 13));
+}
+INLINE f1 load_bf16(uint16_t h) { return bits_f1((i1)((u1)h << 16)); }
+INLINE uint16_t store_bf16(f1 x) {
+  u1 b = (u1)bits_i1(x);
+  if ((b & 0x7fffffff) > 0x7f800000u) return (uint16_t)((b >> 16) | 0x40);
+  return (uint16_t)((b + 0x7fff + ((b >> 16) & 1)) >> 16);
+}`;

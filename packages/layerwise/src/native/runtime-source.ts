@@ -1,0 +1,217 @@
+/** The permanent runtime library of the native target, in C: memory, thread pool, chunk scheduler. */
+
+/** Grows when the interface below changes; part of every cache key. */
+export const runtimeAbi = 1;
+
+/**
+ * Programs are tables of calls and stages over functions from program libraries. Threads take chunks of the open stage by
+ * compare-and-swap on one word (generation, stage, chunks left); whoever completes the last chunk opens the next stage.
+ * A late thread holds nobody up, and every wait has a time limit.
+ */
+export const runtimeSource = `
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#define EXPORT __attribute__((visibility("default")))
+
+typedef void (*kernel_fn)(int32_t begin, int32_t end, char *scratch, char *const *p);
+typedef struct { kernel_fn fn; int32_t first_binding, bindings, tasks, chunk, first_chunk; } call_t;
+typedef struct { int32_t first_call, calls, chunks, serial; } stage_t;
+typedef struct {
+  call_t *calls; stage_t *stages; int32_t n_calls, n_stages, n_bindings;
+  int32_t *slot; int64_t *offset; char **ptr; int64_t scratch;
+} program_t;
+
+typedef struct {
+  _Alignas(64) _Atomic uint64_t word;
+  _Alignas(64) _Atomic int32_t completed;
+  _Alignas(64) _Atomic uint32_t epoch;
+  _Atomic int32_t sleepers;
+  _Atomic int32_t stop;
+  program_t *program; char *scratch; int64_t scratch_stride;
+  int32_t threads; pthread_t *handles; uint32_t generation;
+} pool_t;
+typedef struct { pool_t *pool; int32_t id; } worker_t;
+
+static void pause_cpu(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static void wait_epoch(pool_t *pool, uint32_t seen, long microseconds) {
+  struct timespec t = { microseconds / 1000000, (microseconds % 1000000) * 1000 };
+  atomic_fetch_add(&pool->sleepers, 1);
+  if (atomic_load(&pool->epoch) == seen) {
+#if defined(__linux__)
+    syscall(SYS_futex, &pool->epoch, FUTEX_WAIT_PRIVATE, seen, &t, NULL, 0);
+#else
+    struct timespec nap = { 0, 50000 };
+    nanosleep(&nap, NULL); (void)t;
+#endif
+  }
+  atomic_fetch_sub(&pool->sleepers, 1);
+}
+static void wake_all(pool_t *pool) {
+  atomic_fetch_add(&pool->epoch, 1);
+#if defined(__linux__)
+  if (atomic_load(&pool->sleepers) > 0) syscall(SYS_futex, &pool->epoch, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+#endif
+}
+
+static uint64_t word_of(uint32_t generation, uint32_t stage, uint32_t chunks) {
+  return (uint64_t)generation << 32 | (uint64_t)stage << 16 | chunks;
+}
+static void run_chunk(program_t *p, const stage_t *s, int32_t chunk, char *scratch) {
+  for (int32_t i = s->first_call; i < s->first_call + s->calls; i++) {
+    const call_t *c = &p->calls[i];
+    if (s->serial) { c->fn(0, c->tasks, scratch, p->ptr + c->first_binding); continue; }
+    int32_t local = chunk - c->first_chunk;
+    int32_t chunks = (c->tasks + c->chunk - 1) / c->chunk;
+    if (local < 0 || local >= chunks) continue;
+    int32_t begin = local * c->chunk, end = begin + c->chunk;
+    c->fn(begin, end < c->tasks ? end : c->tasks, scratch, p->ptr + c->first_binding);
+    return;
+  }
+}
+/* Works on generation g until its last stage is complete; returns early when another generation is open. */
+static void work(pool_t *pool, uint32_t g, int32_t id) {
+  for (int spins = 0;;) {
+    uint64_t w = atomic_load_explicit(&pool->word, memory_order_acquire);
+    if ((uint32_t)(w >> 32) != g) return;
+    uint32_t stage = (uint32_t)(w >> 16) & 0xffff, left = (uint32_t)w & 0xffff;
+    if (stage == 0xffff) return;
+    if (left == 0) {
+      if (++spins < 2000) { pause_cpu(); continue; }
+      uint32_t e = atomic_load(&pool->epoch);
+      if (atomic_load(&pool->word) == w) wait_epoch(pool, e, 2000);
+      spins = 0;
+      continue;
+    }
+    spins = 0;
+    if (!atomic_compare_exchange_weak(&pool->word, &w, w - 1)) continue;
+    program_t *p = pool->program;
+    const stage_t *s = &p->stages[stage];
+    run_chunk(p, s, s->chunks - (int32_t)left, pool->scratch + id * pool->scratch_stride);
+    if (atomic_fetch_add(&pool->completed, 1) + 1 == s->chunks) {
+      atomic_store(&pool->completed, 0);
+      uint32_t next = stage + 1;
+      if ((int32_t)next == p->n_stages) { atomic_store(&pool->word, word_of(g, 0xffff, 0)); wake_all(pool); return; }
+      atomic_store(&pool->word, word_of(g, next, (uint32_t)p->stages[next].chunks));
+      if (atomic_load(&pool->sleepers) > 0) wake_all(pool);
+    }
+  }
+}
+static void *worker_main(void *arg) {
+  worker_t me = *(worker_t *)arg;
+  free(arg);
+  pool_t *pool = me.pool;
+  uint32_t done = 0;
+  for (int spins = 0; !atomic_load_explicit(&pool->stop, memory_order_relaxed);) {
+    uint64_t w = atomic_load_explicit(&pool->word, memory_order_acquire);
+    uint32_t g = (uint32_t)(w >> 32);
+    if (g != done && ((w >> 16) & 0xffff) != 0xffff) { work(pool, g, me.id); done = g; spins = 0; continue; }
+    if (++spins < 4000) { pause_cpu(); continue; }
+    uint32_t e = atomic_load(&pool->epoch);
+    w = atomic_load(&pool->word);
+    if ((uint32_t)(w >> 32) == done || ((w >> 16) & 0xffff) == 0xffff) wait_epoch(pool, e, 500000);
+    spins = 0;
+  }
+  return NULL;
+}
+
+EXPORT void *lw_alloc(int64_t bytes) {
+  void *p = NULL;
+  if (posix_memalign(&p, bytes >= (1 << 21) ? 4096 : 64, (size_t)bytes + 128)) return NULL;
+  memset(p, 0, (size_t)bytes + 128);
+  return p;
+}
+EXPORT void lw_free(void *p) { free(p); }
+
+EXPORT void *lw_pool(int32_t threads) {
+  pool_t *pool = NULL;
+  if (posix_memalign((void **)&pool, 64, sizeof *pool)) return NULL;
+  memset(pool, 0, sizeof *pool);
+  pool->threads = threads;
+  atomic_store(&pool->word, word_of(0, 0xffff, 0));
+  pool->handles = calloc((size_t)threads, sizeof(pthread_t));
+  for (int32_t i = 1; i < threads; i++) {
+    worker_t *w = malloc(sizeof *w);
+    w->pool = pool; w->id = i;
+    if (pthread_create(&pool->handles[i], NULL, worker_main, w)) { free(w); pool->threads = i; break; }
+  }
+  return pool;
+}
+EXPORT void lw_pool_free(void *handle) {
+  pool_t *pool = handle;
+  atomic_store(&pool->stop, 1);
+  wake_all(pool);
+  for (int32_t i = 1; i < pool->threads; i++) pthread_join(pool->handles[i], NULL);
+  free(pool->handles); free(pool->scratch); free(pool);
+}
+
+/* table: [n_calls, n_stages, n_bindings, then per call (bindings, tasks, chunk, first_chunk), per stage (first_call, calls, chunks, serial), per binding (slot)] */
+EXPORT void *lw_program(const int32_t *table, const int64_t *offsets, void *const *functions, int64_t scratch) {
+  program_t *p = calloc(1, sizeof *p);
+  p->n_calls = table[0]; p->n_stages = table[1]; p->n_bindings = table[2];
+  const int32_t *t = table + 3;
+  p->calls = calloc((size_t)p->n_calls + 1, sizeof(call_t));
+  p->stages = calloc((size_t)p->n_stages + 1, sizeof(stage_t));
+  p->slot = calloc((size_t)p->n_bindings + 1, sizeof(int32_t));
+  p->offset = calloc((size_t)p->n_bindings + 1, sizeof(int64_t));
+  p->ptr = calloc((size_t)p->n_bindings + 1, sizeof(char *));
+  int32_t first = 0;
+  for (int32_t i = 0; i < p->n_calls; i++, t += 4) {
+    p->calls[i] = (call_t){ (kernel_fn)functions[i], first, t[0], t[1], t[2], t[3] };
+    first += t[0];
+  }
+  for (int32_t i = 0; i < p->n_stages; i++, t += 4) p->stages[i] = (stage_t){ t[0], t[1], t[2], t[3] };
+  memcpy(p->slot, t, (size_t)p->n_bindings * sizeof(int32_t));
+  memcpy(p->offset, offsets, (size_t)p->n_bindings * sizeof(int64_t));
+  p->scratch = (scratch + 4095) / 4096 * 4096 + 4096;
+  return p;
+}
+EXPORT void lw_program_free(void *handle) {
+  program_t *p = handle;
+  free(p->calls); free(p->stages); free(p->slot); free(p->offset); free(p->ptr); free(p);
+}
+/* Addresses of the slots; needed once and after every move. */
+EXPORT void lw_place(void *handle, void *const *slots) {
+  program_t *p = handle;
+  for (int32_t i = 0; i < p->n_bindings; i++) p->ptr[i] = (char *)slots[p->slot[i]] + p->offset[i];
+}
+EXPORT int32_t lw_run(void *pool_handle, void *handle, int32_t threads) {
+  pool_t *pool = pool_handle;
+  program_t *p = handle;
+  if (p->scratch > pool->scratch_stride) {
+    free(pool->scratch); pool->scratch = NULL;
+    if (posix_memalign((void **)&pool->scratch, 4096, (size_t)(p->scratch * pool->threads))) { pool->scratch_stride = 0; return 1; }
+    pool->scratch_stride = p->scratch;
+  }
+  if (threads <= 1 || pool->threads <= 1) {
+    for (int32_t i = 0; i < p->n_calls; i++) p->calls[i].fn(0, p->calls[i].tasks, pool->scratch, p->ptr + p->calls[i].first_binding);
+    return 0;
+  }
+  if (p->n_stages == 0) return 0;
+  pool->program = p;
+  uint32_t g = ++pool->generation;
+  if (g == 0) g = ++pool->generation;
+  atomic_store(&pool->completed, 0);
+  atomic_store(&pool->word, word_of(g, 0, (uint32_t)p->stages[0].chunks));
+  wake_all(pool);
+  do { work(pool, g, 0); } while (((atomic_load(&pool->word) >> 16) & 0xffff) != 0xffff);
+  return 0;
+}
+`;
