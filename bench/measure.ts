@@ -1,0 +1,129 @@
+/** Measures one reference program in this process: step times, time until the first step, memory. */
+import { Callback, configure, tensor } from "layerwise";
+import { inputs, type ProgramName, programs } from "../examples/reference/index.ts";
+
+export interface MeasureOptions {
+  readonly device?: string | undefined;
+  readonly threads?: number | undefined;
+}
+
+/** Milliseconds, and megabytes of 1e6 bytes. */
+export interface ProgramFigures {
+  /** Median of a training step. */
+  readonly trainMs: number;
+  /** Median of a batch of `predict`. */
+  readonly predictMs: number;
+  /** From the call of the first `fit` to the start of its step 0. */
+  readonly prepareMs: number;
+  /** From the call of the first `fit` to the first step within 1.2× of the steady median. */
+  readonly compileMs: number;
+  /** Largest resident memory of the process. */
+  readonly rssMb: number;
+}
+
+/** Steps of one round; a round lasts about a second on two cores. */
+const stepsPerRound: Record<ProgramName, number> = { R1: 800, R2: 80, R5: 10, R6: 50, R7: 80 };
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Notes when each step begins and ends. */
+class StepClock extends Callback {
+  readonly begins: number[] = [];
+  readonly ends: number[] = [];
+  override onTrainBatchBegin(): void {
+    this.begins.push(performance.now());
+  }
+  override onTrainBatchEnd(): void {
+    this.ends.push(performance.now());
+  }
+  override onPredictBatchBegin(): void {
+    this.begins.push(performance.now());
+  }
+  override onPredictBatchEnd(): void {
+    this.ends.push(performance.now());
+  }
+  /** From end to end, so that what happens between two steps counts; the first from its beginning. */
+  durations(): number[] {
+    return this.ends.map((end, i) => end - (i === 0 ? this.begins[0] : this.ends[i - 1]));
+  }
+}
+
+/** A reference program on made-up data of the right shapes and types, which can be run for a round at a time. */
+export class Bench {
+  readonly steps: number;
+  private readonly name: ProgramName;
+  private readonly model;
+  private readonly data;
+
+  constructor(name: ProgramName, { device, threads }: MeasureOptions) {
+    configure({
+      seed: 0,
+      ...(threads !== undefined && { threads }),
+      ...(device !== undefined && { device: device as "wasm" }),
+    });
+    this.name = name;
+    this.steps = stepsPerRound[name];
+    const { image, batchSize } = inputs[name];
+    const rows = this.steps * batchSize;
+    const x = fill(new Uint8Array(rows * image.reduce((a, b) => a * b, 1)), 256);
+    const y = fill(new Uint8Array(rows), 10);
+    this.data = programs[name].prepare({ x: tensor(x, [rows, ...image], "u8"), y: tensor(y, [rows], "u8") });
+    this.model = programs[name].createModel();
+  }
+
+  /** Times of the steps of one `fit` over the data, and of its call to the beginning and end of each step. */
+  async train(): Promise<{ durations: number[]; begins: number[]; ends: number[] }> {
+    const clock = new StepClock();
+    const called = performance.now();
+    const { batchSize } = inputs[this.name];
+    await this.model.fit(this.data.x, this.data.y, { epochs: 1, batchSize, verbose: 0, callbacks: [clock] });
+    return {
+      durations: clock.durations(),
+      begins: clock.begins.map((t) => t - called),
+      ends: clock.ends.map((t) => t - called),
+    };
+  }
+
+  /** Times of the batches of one `predict` over the data. */
+  async predict(): Promise<number[]> {
+    const clock = new StepClock();
+    const { batchSize } = inputs[this.name];
+    await this.model.predict(this.data.x, { batchSize, verbose: 0, callbacks: [clock] });
+    return clock.durations();
+  }
+}
+
+/** The same numbers in [0, limit) at every run: a linear congruential generator (Numerical Recipes). */
+function fill(array: Uint8Array, limit: number): Uint8Array {
+  let state = 1;
+  for (let i = 0; i < array.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    array[i] = ((state >>> 16) * limit) >>> 16;
+  }
+  return array;
+}
+
+/** All figures of one program. The process must be fresh: memory and compilation are those of the process. */
+export async function measure(name: ProgramName, options: MeasureOptions): Promise<ProgramFigures> {
+  const bench = new Bench(name, options);
+  const first = await bench.train();
+  await bench.train();
+  const steady: number[] = [];
+  for (let round = 0; round < 3; round++) steady.push(...(await bench.train()).durations);
+  const trainMs = median(steady);
+  const settled = first.durations.findIndex((d) => d <= 1.2 * trainMs);
+  await bench.predict();
+  const predictions: number[] = [];
+  for (let round = 0; round < 3; round++) predictions.push(...(await bench.predict()));
+  return {
+    trainMs,
+    predictMs: median(predictions),
+    prepareMs: first.begins[0],
+    compileMs: first.ends[settled < 0 ? first.ends.length - 1 : settled],
+    rssMb: (process.resourceUsage().maxRSS * 1024) / 1e6,
+  };
+}
