@@ -6,6 +6,7 @@ import { broadcastTo, cast, inputValue, mul, scalar } from "../../packages/core/
 import { evaluate } from "../../packages/core/src/graph/reference/evaluate.ts";
 import { isFloat } from "../../packages/core/src/graph/types.ts";
 import { buildSample, compareGradients, cotangents } from "./differences.ts";
+import { randomGraph } from "./random-graphs.ts";
 
 /** Ops that round, so that differences of nearby values say nothing; tested by hand below. */
 const rounding = ["cast"];
@@ -54,3 +55,12 @@ for (const { family, record, reference, docs, samples } of catalog()) {
     }
   });
 }
+
+describe("random graphs", () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    test(`seed ${seed}`, () => {
+      const { inputs, feed, outputs } = buildSample(randomGraph(seed));
+      expect(compareGradients(inputs, feed, outputs, cotangents(outputs), 2e-5, 5)).toBeNull();
+    });
+  }
+});
