@@ -8,6 +8,7 @@ import { lowerGroupedConv, lowerGroupedInputGrad, usesGroupVectors } from "./gro
 import { packPanels } from "./pack.ts";
 import { phases } from "./phases.ts";
 import { outputSink, Step } from "./step.ts";
+import { winogradForward, winogradInputGrad, winogradTile } from "./winograd/index.ts";
 
 const empty: Lowered = { steps: [], temps: [] };
 
@@ -26,6 +27,8 @@ export function lowerConv(spec: ConvSpec, profile: TargetProfile, epilogue: Epil
   const rows = pixels(spec, "out");
   if (rows * spec.outChannels === 0) return empty;
   if (usesGroupVectors(spec)) return lowerGroupedConv(spec, profile, epilogue);
+  const m = winogradTile(spec, "forward", profile);
+  if (m) return winogradForward(spec, m, profile, epilogue);
   const dims = threeDims(spec);
   const { groups } = spec;
   const c: Correlation = {
@@ -76,6 +79,8 @@ export function lowerConvInputGrad(spec: ConvSpec, profile: TargetProfile, epilo
   const rows = pixels(spec, "in");
   if (rows * spec.inChannels === 0) return empty;
   if (usesGroupVectors(spec)) return lowerGroupedInputGrad(spec, profile, epilogue);
+  const m = winogradTile(spec, "input", profile);
+  if (m) return winogradInputGrad(spec, m, profile, epilogue);
   const dims = threeDims(spec);
   const { groups } = spec;
   const perGroup = { in: spec.inChannels / groups, out: spec.outChannels / groups };

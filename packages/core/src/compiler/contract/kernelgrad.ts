@@ -14,6 +14,7 @@ import { reduceParts } from "./reduce.ts";
 import { blocks, chooseTiling, partsNear, taskPieces, tasksFor } from "./split.ts";
 import { outputSink, Step } from "./step.ts";
 import { emitBlock, type RowAxis } from "./tile.ts";
+import { winogradKernelGrad, winogradTile } from "./winograd/index.ts";
 
 interface Problem {
   readonly spec: ConvSpec;
@@ -38,6 +39,8 @@ export function lowerConvKernelGrad(spec: ConvSpec, profile: TargetProfile, epil
   const rows = taps(dims) * channels;
   if (rows * spec.outChannels === 0) return { steps: [], temps: [] };
   if (usesGroupVectors(spec)) return lowerGroupedKernelGrad(spec, profile, epilogue);
+  const m = winogradTile(spec, "kernel", profile);
+  if (m) return winogradKernelGrad(spec, m, profile, epilogue);
   const outs: [number, number, number] = [dims[0].out, dims[1].out, dims[2].out];
   const ySize = spec.batch * product(outs) * spec.outChannels;
   const problem: Problem = {

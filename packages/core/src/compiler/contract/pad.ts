@@ -96,12 +96,14 @@ export function haloSize(dims: readonly [Dim, Dim, Dim], channels: number, rows:
   return product(windowOf(dims, [0, 0, 0], counts).extents) * channels;
 }
 
-/** Images n … n+images-1 and results band … band+rows-1 along the band axis, and where the input of the first lies. */
-export interface Portion {
+/** Images n … n+images-1 and results band … band+rows-1 along the band axis; a portion says where their input lies. */
+export interface Whole {
   readonly n: Index;
   readonly images: number;
   readonly band: Index;
   readonly rows: number;
+}
+export interface Portion extends Whole {
   readonly buffer: Buffer;
   readonly base: Index;
   /** Strides of the input along depth, height and width, and from image to image. */
@@ -110,67 +112,70 @@ export interface Portion {
 }
 
 /**
- * Goes through images and a band of results in portions of `group` images (a divisor) and at most `rowsMost` rows. Without
- * padding the input is read where it lies, else each portion is first copied into scratch with its halo of zeros.
+ * One portion: images n … and a band of results. Without padding the input is read where it lies, else it is first copied
+ * into scratch `name` with its halo of zeros.
  */
+export function portionOf(
+  step: Step,
+  lanes: number,
+  dims: readonly [Dim, Dim, Dim],
+  channels: number,
+  x: Buffer,
+  whole: Whole,
+  name = "halo",
+): Portion {
+  const { b } = step;
+  const { n, images, band, rows } = whole;
+  const axis = bandAxisOf(dims);
+  const inputs = dims.map((d) => d.in);
+  const image = product(inputs) * channels;
+  if (!isPadded(dims)) {
+    const stride = strides(inputs, channels);
+    const origin = taps(dims) > 0 ? -dims.reduce((sum, d, i) => sum + d.padLow * stride[i], 0) : 0;
+    const base = affine(scaled(n, image), scaled(band, stride[axis] * dims[axis].stride), origin);
+    return { ...whole, buffer: x, base, stride, image };
+  }
+  const first: Index[] = [0, 0, 0];
+  first[axis] = band;
+  const window = windowOf(
+    dims,
+    first,
+    dims.map((d, i) => (i === axis ? rows : d.out)),
+  );
+  const size = product(window.extents) * channels;
+  const halo = step.scratch(name, images * size);
+  b.loop("copy", images, (i) =>
+    copyWindow(
+      b,
+      lanes,
+      dims,
+      channels,
+      window,
+      { buffer: x, base: affine(scaled(n, image), scaled(i, image)) },
+      { buffer: halo, base: scaled(i, size) },
+    ),
+  );
+  return { ...whole, buffer: halo, base: 0, stride: strides(window.extents, channels), image: size };
+}
+
+/** Goes through images and a band of results in portions of `group` images (a divisor) and at most `rowsMost` rows. */
 export function overPortions(
   step: Step,
   lanes: number,
   dims: readonly [Dim, Dim, Dim],
   channels: number,
   x: Buffer,
-  whole: { n: Index; images: number; band: Index; rows: number },
+  whole: Whole,
   group: number,
   rowsMost: number,
   body: (portion: Portion) => void,
 ): void {
-  const { b } = step;
-  const axis = bandAxisOf(dims);
-  const padded = isPadded(dims);
-  const inputs = dims.map((d) => d.in);
-  const image = product(inputs) * channels;
-  const stride = strides(inputs, channels);
-  let most = Math.min(rowsMost, whole.rows);
-  while (padded && most > 1 && group * haloSize(dims, channels, most) > haloMost) most = Math.ceil(most / 2);
-  b.loop("n", whole.images / group, (v) =>
-    loopPieces(b, "band", evenlyAtMost(whole.rows, most), (start, rows) => {
+  let most = Math.max(1, Math.min(rowsMost, whole.rows));
+  while (isPadded(dims) && most > 1 && group * haloSize(dims, channels, most) > haloMost) most = Math.ceil(most / 2);
+  step.b.loop("n", whole.images / group, (v) =>
+    loopPieces(step.b, "band", evenlyAtMost(whole.rows, most), (start, rows) => {
       const n = affine(whole.n, scaled(v, group));
-      const band = affine(whole.band, start);
-      if (!padded) {
-        const origin = taps(dims) > 0 ? -dims.reduce((sum, d, i) => sum + d.padLow * stride[i], 0) : 0;
-        const base = affine(scaled(n, image), scaled(band, stride[axis] * dims[axis].stride), origin);
-        return body({ n, images: group, band, rows, buffer: x, base, stride, image });
-      }
-      const first: Index[] = [0, 0, 0];
-      first[axis] = band;
-      const window = windowOf(
-        dims,
-        first,
-        dims.map((d, i) => (i === axis ? rows : d.out)),
-      );
-      const size = product(window.extents) * channels;
-      const halo = step.scratch("halo", group * size);
-      b.loop("copy", group, (i) =>
-        copyWindow(
-          b,
-          lanes,
-          dims,
-          channels,
-          window,
-          { buffer: x, base: affine(scaled(n, image), scaled(i, image)) },
-          { buffer: halo, base: scaled(i, size) },
-        ),
-      );
-      body({
-        n,
-        images: group,
-        band,
-        rows,
-        buffer: halo,
-        base: 0,
-        stride: strides(window.extents, channels),
-        image: size,
-      });
+      body(portionOf(step, lanes, dims, channels, x, { n, images: group, band: affine(whole.band, start), rows }));
     }),
   );
 }

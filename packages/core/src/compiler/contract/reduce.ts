@@ -7,11 +7,11 @@ import { columnPieces, partsNear, taskPieces, taskRuns } from "./split.ts";
 import { outputSink, Step } from "./step.ts";
 
 /** Pairwise sum of the values of `at(first … first+count-1)`. */
-function tree(b: KernelBuilder, first: number, count: number, at: (i: number) => Operand): Operand {
+export function sumTree(b: KernelBuilder, first: number, count: number, at: (i: number) => Operand): Operand {
   if (count === 1) return at(first);
   const half = Math.ceil(count / 2);
-  const left = tree(b, first, half, at);
-  return b.add(left, tree(b, first + half, count - half, at));
+  const left = sumTree(b, first, half, at);
+  return b.add(left, sumTree(b, first + half, count - half, at));
 }
 
 /** Temporary `temp` holds [parts, rows, columns]; the sum over parts becomes the output. */
@@ -30,7 +30,7 @@ export function reduceParts(
   const size = rows * columns;
   const partial = step.temp(temp, "partial", parts * size, "read");
   const sum = (buffer: Buffer, at: Index, lanes: number) =>
-    tree(b, 0, parts, (p) => b.load(buffer, affine(at, p * size), lanes));
+    sumTree(b, 0, parts, (p) => b.load(buffer, affine(at, p * size), lanes));
   // Without an epilogue rows do not matter, so the matrix is one long row.
   const [r, c] = epilogue ? [rows, columns] : [1, size];
   const sink = outputSink(step, epilogue, r, c, inputs);
