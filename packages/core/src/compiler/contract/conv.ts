@@ -113,15 +113,15 @@ export function lowerConvInputGrad(spec: ConvSpec, profile: TargetProfile, epilo
       const g = pack.b.task("group", groups);
       const tap = perGroup.in * spec.outChannels;
       const tapStrides = [dims[1].kernel * dims[2].kernel * tap, dims[2].kernel * tap, tap];
-      const last = phase.reduce((s, p, i) => s + p.lastTap * tapStrides[i], 0);
+      const first = phase.reduce((s, p, i) => s + (p.lastTap - (p.dim.kernel - 1) * p.tapStep) * tapStrides[i], 0);
       packPanels(
         pack.b,
         tiling,
         {
           buffer: from,
-          base: affine(last, scaled(g, perGroup.out)),
+          base: affine(first, scaled(g, perGroup.out)),
           k: [
-            ...phase.map((p, i) => ({ extent: p.dim.kernel, stride: -p.tapStep * tapStrides[i] })),
+            ...phase.map((p, i) => ({ extent: p.dim.kernel, stride: p.tapStep * tapStrides[i], reversed: true })),
             { extent: perGroup.out, stride: 1 },
           ],
           column: spec.outChannels,

@@ -51,12 +51,18 @@ export function packedSize(tiling: Tiling, depth: number): number {
 
 /**
  * Packs a right factor by panels: [panel][k][columns of the panel]. Element (k, column) of the source lies at
- * `fromAt + Σ k·stride + column·columnStride`; the axes of k are given outermost first.
+ * `fromAt + Σ k·stride + column·columnStride`; the axes of k are given outermost first; a
+ * reversed axis is packed from its end.
  */
 export function packPanels(
   b: KernelBuilder,
   tiling: Tiling,
-  from: { buffer: Buffer; base: Index; k: readonly { extent: number; stride: number }[]; column: number },
+  from: {
+    buffer: Buffer;
+    base: Index;
+    k: readonly { extent: number; stride: number; reversed?: boolean }[];
+    column: number;
+  },
   to: { buffer: Buffer; base: Index },
 ): void {
   const { lanes } = tiling;
@@ -85,10 +91,17 @@ export function packPanels(
           body(fromAt, toAt);
           return;
         }
-        const { extent, stride } = from.k[level];
+        const { extent, stride, reversed } = from.k[level];
         const unit = units / extent;
+        const first = reversed ? (extent - 1) * unit * width : 0;
         b.loop("k", extent, (k) =>
-          nest(level + 1, affine(fromAt, scaled(k, stride)), affine(toAt, scaled(k, unit * width)), unit, body),
+          nest(
+            level + 1,
+            affine(fromAt, scaled(k, stride)),
+            affine(toAt, first, scaled(k, reversed ? -unit * width : unit * width)),
+            unit,
+            body,
+          ),
         );
       };
       if (depth === 0) return;

@@ -1,7 +1,7 @@
 /** Forward 3×3 convolutions by Winograd's algorithm: y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A, block of tiles by block of tiles. */
 import { affine, type Index, scaled } from "../../builder.ts";
-import type { ConvSpec, Epilogue, Lowered } from "../../lowered.ts";
 import type { TargetProfile } from "../../loopir.ts";
+import type { ConvSpec, Epilogue, Lowered } from "../../lowered.ts";
 import { overPortions } from "../pad.ts";
 import { chooseTiling, partsNear, taskPieces, tasksFor } from "../split.ts";
 import { outputSink, Step } from "../step.ts";
@@ -72,13 +72,7 @@ export function winogradForward(
           );
           // Aᵀ M A; rows and columns past the result are not stored.
           const between = step.scratch("between", 36 * lanes);
-          const finish = (
-            tile: Index,
-            image: Index,
-            th: Index,
-            tw: Index,
-            validW: number,
-          ): void =>
+          const finish = (tile: Index, image: Index, th: Index, tw: Index, validW: number): void =>
             overLanes(b, lanes, filters, (first, width, valid) => {
               b.loop("j", size, (j) => {
                 const column = Array.from({ length: size }, (_, i) =>

@@ -3,8 +3,8 @@
  * B dV Bᵀ added into overlapping windows of dx in raster order. No flip, no padding of dy beyond whole tiles.
  */
 import { affine, scaled } from "../../builder.ts";
-import type { ConvSpec, Epilogue, Lowered } from "../../lowered.ts";
 import type { TargetProfile } from "../../loopir.ts";
+import type { ConvSpec, Epilogue, Lowered } from "../../lowered.ts";
 import { zeroRow } from "../pack.ts";
 import { overPortions } from "../pad.ts";
 import { chooseTiling, partsNear, taskPieces, tasksFor } from "../split.ts";

@@ -3,8 +3,8 @@
  * in parts over images that a fixed tree adds up, then dK = Gᵀ dU G.
  */
 import { affine, type Index, scaled } from "../../builder.ts";
-import type { ConvSpec, Epilogue, Lowered, LoweredStep } from "../../lowered.ts";
 import type { Operand, TargetProfile } from "../../loopir.ts";
+import type { ConvSpec, Epilogue, Lowered, LoweredStep } from "../../lowered.ts";
 import { zeroRow } from "../pack.ts";
 import { overPortions, portionOf } from "../pad.ts";
 import { sumTree } from "../reduce.ts";
@@ -13,7 +13,7 @@ import { outputSink, Step } from "../step.ts";
 import { emitBlock } from "../tile.ts";
 import { Constants, linear } from "./linear.ts";
 import { matrices, type TileSize, transposed } from "./matrices.ts";
-import { blockOf, geometry, type Geometry, overLanes, spectrum, transformTiles } from "./tiles.ts";
+import { blockOf, type Geometry, geometry, overLanes, spectrum, transformTiles } from "./tiles.ts";
 
 export function winogradKernelGrad(
   spec: ConvSpec,
@@ -53,8 +53,7 @@ export function winogradKernelGrad(
       transformTiles(step, constants, g, matrix.bt, channels, p, v, lanes);
       transformTiles(step, constants, g, a, filters, q, d, lanes);
       b.loop("frequency", frequencies, (f) => {
-        const at = (row: Index, column: Index) =>
-          affine(base, scaled(f, channels * pitch), scaled(row, pitch), column);
+        const at = (row: Index, column: Index) => affine(base, scaled(f, channels * pitch), scaled(row, pitch), column);
         emitBlock(b, {
           tiling,
           a: { buffer: v.buffer, base: scaled(f, v.frequency) },
@@ -105,12 +104,7 @@ function finish(
           sumTree(b, 0, parts, (part) =>
             b.load(
               partial,
-              affine(
-                part * partSize,
-                scaled(affine(scaled(i, size), j), channels * pitch),
-                scaled(c, pitch),
-                first,
-              ),
+              affine(part * partSize, scaled(affine(scaled(i, size), j), channels * pitch), scaled(c, pitch), first),
               width,
             ),
           );
@@ -132,5 +126,8 @@ function finish(
     }),
   );
   const sums = parts * partSize;
-  return step.finish({ flops: sums + 6 * frequencies * channels * filters, bytes: 4 * (sums + 9 * channels * filters) });
+  return step.finish({
+    flops: sums + 6 * frequencies * channels * filters,
+    bytes: 4 * (sums + 9 * channels * filters),
+  });
 }

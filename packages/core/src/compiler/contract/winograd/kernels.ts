@@ -1,7 +1,7 @@
 /** Transformed convolution kernels, packed as right factors: [frequency][panel][k][column]. */
 import { affine, type Index, scaled } from "../../builder.ts";
 import type { LoweredStep } from "../../lowered.ts";
-import { partsNear, taskPieces, type Tiling } from "../split.ts";
+import { partsNear, type Tiling, taskPieces } from "../split.ts";
 import { Step } from "../step.ts";
 import { Constants, linear } from "./linear.ts";
 import { type Matrices, matrices } from "./matrices.ts";
@@ -67,5 +67,8 @@ export function transformKernel(
         });
     }),
   );
-  return step.finish({ flops: 2 * channels * filters * frequencies * 3, bytes: 4 * channels * filters * (9 + frequencies) });
+  return step.finish({
+    flops: 2 * channels * filters * frequencies * 3,
+    bytes: 4 * channels * filters * (9 + frequencies),
+  });
 }

@@ -69,11 +69,29 @@ export function linear(b: KernelBuilder, constants: Constants, matrix: Matrix, x
       const row = matrix[i];
       const next = matrix[i + 1];
       if (next && mirrored(row, next)) {
-        const same = sum(b, constants, row.map((c, j) => [c === next[j] ? c : 0, x[j]] as const), lanes);
-        const flip = sum(b, constants, row.map((c, j) => [c !== next[j] ? c : 0, x[j]] as const), lanes);
+        const same = sum(
+          b,
+          constants,
+          row.map((c, j) => [c === next[j] ? c : 0, x[j]] as const),
+          lanes,
+        );
+        const flip = sum(
+          b,
+          constants,
+          row.map((c, j) => [c !== next[j] ? c : 0, x[j]] as const),
+          lanes,
+        );
         out.push(b.add(same, flip), b.sub(same, flip));
         i++;
-      } else out.push(sum(b, constants, row.map((c, j) => [c, x[j]] as const), lanes));
+      } else
+        out.push(
+          sum(
+            b,
+            constants,
+            row.map((c, j) => [c, x[j]] as const),
+            lanes,
+          ),
+        );
     }
     return out;
   }

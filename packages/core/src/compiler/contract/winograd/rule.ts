@@ -1,6 +1,7 @@
 /** Which convolutions go through Winograd's algorithm, and with which tiles: decided by the shape alone. */
-import type { ConvSpec } from "../../lowered.ts";
+
 import type { TargetProfile } from "../../loopir.ts";
+import type { ConvSpec } from "../../lowered.ts";
 import type { TileSize } from "./matrices.ts";
 
 export type Direction = "forward" | "input" | "kernel";

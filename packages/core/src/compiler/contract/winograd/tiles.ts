@@ -1,10 +1,10 @@
 /** Tiles of a Winograd convolution: their geometry, their blocks, and the two-dimensional transforms over them. */
 import { affine, type Index, type KernelBuilder, scaled } from "../../builder.ts";
-import type { ConvSpec } from "../../lowered.ts";
 import type { Buffer, Operand } from "../../loopir.ts";
+import type { ConvSpec } from "../../lowered.ts";
 import type { Dim } from "../geometry.ts";
-import { haloMost, haloSize, type Portion } from "../pad.ts";
 import { packedSize } from "../pack.ts";
+import { haloMost, haloSize, type Portion } from "../pad.ts";
 import type { Tiling } from "../split.ts";
 import type { Step } from "../step.ts";
 import { type Constants, linear } from "./linear.ts";
