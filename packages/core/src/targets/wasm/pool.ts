@@ -32,9 +32,9 @@ const workerSource = `(port, { memory, sync, thread, D }) => {
       const bell = Atomics.load(words, D.doorbell);
       const generation = Atomics.load(words, D.generation);
       if (generation !== seen) {
-        seen = generation;
         const step = steps.get(Atomics.load(words, D.module));
         if (step) {
+          seen = generation;
           join(step, Atomics.load(words, D.control), generation);
           continue;
         }
