@@ -9,7 +9,7 @@ import { emitBlock } from "../tile.ts";
 import { transformKernel } from "./kernels.ts";
 import { Constants, linear } from "./linear.ts";
 import { matrices, type TileSize } from "./matrices.ts";
-import { blockOf, geometry, overLanes, packedFrequency, spectrum, transformTiles } from "./tiles.ts";
+import { blockOf, geometry, overLanes, packedFrequency, scratchSpectrum, transformTiles } from "./tiles.ts";
 
 export function winogradForward(
   spec: ConvSpec,
@@ -51,8 +51,8 @@ export function winogradForward(
         block.rows,
         (p) => {
           const tiles = p.images * p.rows * wide;
-          const v = spectrum(step, "v", g, tiles, channels);
-          const products = spectrum(step, "m", g, tiles, tiling.vectors * lanes);
+          const v = scratchSpectrum(step, "v", g, tiles, channels);
+          const products = scratchSpectrum(step, "m", g, tiles, tiling.vectors * lanes);
           transformTiles(step, constants, g, matrix.bt, channels, p, v, lanes);
           b.loop("frequency", frequencies, (f) =>
             emitBlock(b, {

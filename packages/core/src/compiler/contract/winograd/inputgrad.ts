@@ -13,7 +13,7 @@ import { emitBlock } from "../tile.ts";
 import { transformKernel } from "./kernels.ts";
 import { Constants } from "./linear.ts";
 import { matrices, type TileSize, transposed } from "./matrices.ts";
-import { blockOf, geometry, overLanes, packedFrequency, spectrum, transform, transformTiles } from "./tiles.ts";
+import { blockOf, geometry, overLanes, packedFrequency, scratchSpectrum, transform, transformTiles } from "./tiles.ts";
 
 export function winogradInputGrad(
   spec: ConvSpec,
@@ -61,8 +61,8 @@ export function winogradInputGrad(
         block.rows,
         (p) => {
           const tiles = p.images * p.rows * wide;
-          const d = spectrum(step, "d", g, tiles, filters);
-          const v = spectrum(step, "v", g, tiles, pitch);
+          const d = scratchSpectrum(step, "d", g, tiles, filters);
+          const v = scratchSpectrum(step, "v", g, tiles, pitch);
           transformTiles(step, constants, g, a, filters, p, d, lanes);
           b.loop("frequency", frequencies, (f) =>
             emitBlock(b, {

@@ -1,19 +1,21 @@
 /**
  * Kernel gradients of 3×3 convolutions by Winograd's algorithm: dU = Σ over tiles of (Bᵀ x B)ᵀ(A dy Aᵀ) for every frequency,
- * in parts over images that a fixed tree adds up, then dK = Gᵀ dU G.
+ * then dK = Gᵀ dU G. Many tiles are summed in parts over images that a fixed tree adds up; with few, tasks divide the
+ * channels of the result instead.
  */
 import { affine, type Index, scaled } from "../../builder.ts";
-import type { Operand, TargetProfile } from "../../loopir.ts";
+import type { TargetProfile } from "../../loopir.ts";
 import type { ConvSpec, Epilogue, Lowered, LoweredStep } from "../../lowered.ts";
-import { zeroRow } from "../pack.ts";
+import { overVectors, zeroRow } from "../pack.ts";
 import { overPortions, portionOf } from "../pad.ts";
 import { sumTree } from "../reduce.ts";
 import { chooseTiling, partsNear, taskPieces, tasksFor } from "../split.ts";
-import { outputSink, Step } from "../step.ts";
+import { outputSink, type Sink, Step } from "../step.ts";
 import { emitBlock } from "../tile.ts";
-import { Constants, linear } from "./linear.ts";
+import { Constants } from "./linear.ts";
 import { matrices, type TileSize, transposed } from "./matrices.ts";
-import { blockOf, type Geometry, geometry, overLanes, spectrum, transformTiles } from "./tiles.ts";
+import type { Geometry, Spectrum } from "./tiles.ts";
+import { blockOf, geometry, overLanes, scratchSpectrum, spectrumOf, transform, transformTiles } from "./tiles.ts";
 
 export function winogradKernelGrad(
   spec: ConvSpec,
@@ -22,34 +24,53 @@ export function winogradKernelGrad(
   epilogue: Epilogue | null,
 ): Lowered {
   const g = geometry(spec, m);
+  const tiles = g.batch * g.high * g.wide;
+  const products = 2 * tiles * g.frequencies * g.channels * g.filters;
+  const parts = partsNear(g.batch, Math.min(16, tasksFor(products), Math.floor(tiles / 36)));
+  return parts >= 4 ? byImages(g, parts, products, profile, epilogue) : byChannels(g, products, profile, epilogue);
+}
+
+function nameOf(g: Geometry): string {
+  return `winograd${g.m}_dk_${g.in.join("x")}x${g.channels}_${g.filters}`;
+}
+const xSize = (g: Geometry) => g.batch * g.in[0] * g.in[1] * g.channels;
+const ySize = (g: Geometry) => g.batch * g.out[0] * g.out[1] * g.filters;
+
+function byImages(
+  g: Geometry,
+  parts: number,
+  products: number,
+  profile: TargetProfile,
+  epilogue: Epilogue | null,
+): Lowered {
   const { channels, filters, frequencies, wide, high } = g;
   const { lanes } = profile;
-  const name = `winograd${m}_dk_${g.in.join("x")}x${channels}_${filters}`;
-  const products = 2 * g.batch * high * wide * frequencies * channels * filters;
-  const parts = partsNear(g.batch, Math.min(8, tasksFor(products)));
+  const name = nameOf(g);
   const block = blockOf(g, g.batch % parts === 0 ? g.batch / parts : 1);
   const { tiling } = chooseTiling(profile, filters, channels);
   const pitch = tiling.vectors * lanes;
   const partSize = frequencies * channels * pitch;
   const step = new Step(name);
   const { b } = step;
-  const x = step.input(0, "x", g.batch * g.in[0] * g.in[1] * channels);
-  const dy = step.input(1, "dy", g.batch * g.out[0] * g.out[1] * filters);
+  const x = step.input(0, "x", xSize(g));
+  const dy = step.input(1, "dy", ySize(g));
   const partial = step.temp(0, "partial", parts * partSize, "readwrite");
-  const matrix = matrices(m);
+  const matrix = matrices(g.m);
   const a = transposed(matrix.at);
   const constants = new Constants(b, [lanes], [a, matrix.bt]);
   const partTask = taskPieces(b, "part", g.batch, parts);
   partTask((n0, images, part) => {
     const base = scaled(part, partSize);
-    zeroRow(b, lanes, partial, base, partSize);
+    // A part that is one block of tiles needs no running sums.
+    const once = block.group === images && block.rows === high;
+    if (!once) zeroRow(b, lanes, partial, base, partSize);
     const whole = { n: n0, images, band: 0, rows: high };
     overPortions(step, lanes, g.overX, channels, x, whole, block.group, block.rows, (p) => {
       const { n, band, rows } = p;
       const q = portionOf(step, lanes, g.overY, filters, dy, { n, images: p.images, band, rows }, "haloY");
       const tiles = p.images * rows * wide;
-      const v = spectrum(step, "v", g, tiles, channels);
-      const d = spectrum(step, "d", g, tiles, pitch);
+      const v = scratchSpectrum(step, "v", g, tiles, channels);
+      const d = scratchSpectrum(step, "d", g, tiles, pitch);
       transformTiles(step, constants, g, matrix.bt, channels, p, v, lanes);
       transformTiles(step, constants, g, a, filters, q, d, lanes);
       b.loop("frequency", frequencies, (f) => {
@@ -61,7 +82,7 @@ export function winogradKernelGrad(
           outer: [],
           tiled: { extent: channels, a: 1, row: 1 },
           sum: [{ extent: tiles, a: v.pitch, b: d.pitch }],
-          init: (row, column) => b.load(partial, at(row, column), lanes),
+          ...(once ? {} : { init: (row: Index, column: Index) => b.load(partial, at(row, column), lanes) }),
           done: (row, column, value) => b.store(partial, at(row, column), value),
         });
       });
@@ -70,64 +91,157 @@ export function winogradKernelGrad(
   return {
     steps: [
       step.finish({ flops: products, bytes: 4 * (x.size + dy.size + partial.size) }),
-      finish(name, g, parts, pitch, epilogue, profile),
+      addParts(g, parts, pitch, epilogue, profile),
     ],
     temps: [{ type: "f32", size: parts * partSize }],
   };
 }
 
-/** Adds the parts of dU and transforms back: dK = Gᵀ dU G. */
-function finish(
-  name: string,
+/** Channels of the result that one task of the last kernel finishes at a time. */
+const channelsTogether = 8;
+
+/** Adds the parts of dU, frequency by frequency, and transforms back. */
+function addParts(
   g: Geometry,
   parts: number,
   pitch: number,
   epilogue: Epilogue | null,
   profile: TargetProfile,
 ): LoweredStep {
-  const { channels, filters, size, frequencies } = g;
+  const { channels, filters, frequencies } = g;
   const { lanes } = profile;
-  const step = new Step(`${name}_sum`);
+  const step = new Step(`${nameOf(g)}_sum`);
   const { b } = step;
   const partSize = frequencies * channels * pitch;
   const partial = step.temp(0, "partial", parts * partSize, "read");
   const sink = outputSink(step, epilogue, 9 * channels, filters, 2);
-  const matrix = transposed(matrices(g.m).g);
-  const constants = new Constants(b, [lanes], [matrix]);
-  const between = step.scratch("between", 3 * size * lanes);
-  const task = taskPieces(b, "c", channels, partsNear(channels, Math.min(8, Math.ceil((channels * filters) / 1024))));
-  task((c0, count) =>
-    b.loop("c", count, (cv) => {
-      const c = affine(c0, cv);
-      overLanes(b, lanes, filters, (first, width, valid) => {
-        const load = (i: Index, j: Index): Operand =>
-          sumTree(b, 0, parts, (part) =>
-            b.load(
-              partial,
-              affine(part * partSize, scaled(affine(scaled(i, size), j), channels * pitch), scaled(c, pitch), first),
-              width,
-            ),
-          );
-        b.loop("j", size, (j) => {
-          const column = Array.from({ length: size }, (_, i) => load(i, j));
-          linear(b, constants, matrix, column).forEach((y, i) => {
-            b.store(between, affine(scaled(j, lanes), i * size * lanes), y);
-          });
-        });
-        b.loop("i", 3, (i) => {
-          const row = Array.from({ length: size }, (_, j) =>
-            b.load(between, affine(scaled(i, size * lanes), j * lanes), width),
-          );
-          linear(b, constants, matrix, row).forEach((y, j) => {
-            sink.store(affine(scaled(affine(scaled(i, 3), j), channels), c), first, y, valid);
-          });
-        });
-      });
-    }),
-  );
+  const constants = new Constants(b, [lanes], [transposed(matrices(g.m).g)]);
+  const task = taskPieces(b, "c", channels, Math.ceil(channels / channelsTogether));
+  task((c0, count) => {
+    const sums = scratchSpectrum(step, "sums", g, count, pitch);
+    b.loop("frequency", frequencies, (f) =>
+      overVectors(b, lanes, count * pitch, (at, width) => {
+        const from = affine(scaled(f, channels * pitch), scaled(c0, pitch), at);
+        const total = sumTree(b, 0, parts, (part) => b.load(partial, affine(from, part * partSize), width));
+        b.store(sums.buffer, affine(scaled(f, sums.frequency), at), total);
+      }),
+    );
+    transformBack(step, g, constants, sums, c0, count, sink, lanes);
+  });
   const sums = parts * partSize;
   return step.finish({
     flops: sums + 6 * frequencies * channels * filters,
     bytes: 4 * (sums + 9 * channels * filters),
   });
+}
+
+function byChannels(g: Geometry, products: number, profile: TargetProfile, epilogue: Epilogue | null): Lowered {
+  const { channels, filters, frequencies, wide, high } = g;
+  const { lanes } = profile;
+  const name = nameOf(g);
+  const tiles = g.batch * high * wide;
+  const tasks = Math.ceil(channels / Math.max(channelsTogether, channels / 16));
+  const { tiling } = chooseTiling(profile, filters, Math.ceil(channels / tasks));
+  const pitch = tiling.vectors * lanes;
+  const matrix = matrices(g.m);
+  const a = transposed(matrix.at);
+  const v = spectrumOf(tiles, channels);
+  const d = spectrumOf(tiles, pitch);
+
+  const imageTasks = partsNear(g.batch, Math.min(8, tasksFor(products)));
+  const transforms = (
+    [
+      ["x", g.overX, channels, matrix.bt, v],
+      ["dy", g.overY, filters, a, d],
+    ] as const
+  ).map(([what, dims, width, table, to], index) => {
+    const step = new Step(`${name}_${what}`);
+    const { b } = step;
+    const from = step.input(index, what, what === "x" ? xSize(g) : ySize(g));
+    const buffer = step.temp(index, what === "x" ? "v" : "d", frequencies * to.frequency, "write");
+    const constants = new Constants(b, [lanes], [table]);
+    const imageTask = taskPieces(b, "image", g.batch, imageTasks);
+    imageTask((n0, images) =>
+      b.loop("n", images, (n) => {
+        const here = affine(n0, n);
+        const p = portionOf(step, lanes, dims, width, from, { n: here, images: 1, band: 0, rows: high });
+        const target = { ...to, buffer, base: scaled(here, high * wide * to.pitch) };
+        transformTiles(step, constants, g, table, width, p, target, lanes);
+      }),
+    );
+    const size = g.batch * high * wide * frequencies * width;
+    return step.finish({ flops: 4 * size, bytes: 4 * (from.size + size) });
+  });
+
+  const step = new Step(name);
+  const { b } = step;
+  const left = step.temp(0, "v", frequencies * v.frequency, "read");
+  const right = step.temp(1, "d", frequencies * d.frequency, "read");
+  const sink = outputSink(step, epilogue, 9 * channels, filters, 2);
+  const constants = new Constants(b, [lanes], [transposed(matrix.g)]);
+  const channelTask = taskPieces(b, "c", channels, tasks);
+  channelTask((c0, count) => {
+    const sums = scratchSpectrum(step, "sums", g, count, pitch);
+    b.loop("frequency", frequencies, (f) =>
+      emitBlock(b, {
+        tiling,
+        a: { buffer: left, base: affine(scaled(f, v.frequency), c0) },
+        b: { buffer: right, base: scaled(f, d.frequency) },
+        outer: [],
+        tiled: { extent: count, a: 1, row: 1 },
+        sum: [{ extent: tiles, a: v.pitch, b: d.pitch }],
+        done: (row, column, value) =>
+          b.store(sums.buffer, affine(scaled(f, sums.frequency), scaled(row, pitch), column), value),
+      }),
+    );
+    transformBack(step, g, constants, sums, c0, count, sink, lanes);
+  });
+  return {
+    steps: [
+      ...transforms,
+      step.finish({ flops: products, bytes: 4 * (left.size + right.size + 9 * channels * filters) }),
+    ],
+    temps: [
+      { type: "f32", size: frequencies * v.frequency },
+      { type: "f32", size: frequencies * d.frequency },
+    ],
+  };
+}
+
+/** dK = Gᵀ dU G for `count` channels from c0, whose dU [frequency][channel][filter] lies in scratch. */
+function transformBack(
+  step: Step,
+  g: Geometry,
+  constants: Constants,
+  sums: Spectrum,
+  c0: Index,
+  count: number,
+  sink: Sink,
+  lanes: number,
+): void {
+  const { b } = step;
+  const { channels, filters, size } = g;
+  const matrix = transposed(matrices(g.m).g);
+  const between = step.scratch("between", 36 * lanes);
+  b.loop("c", count, (c) =>
+    overLanes(b, lanes, filters, (first, width, valid) =>
+      transform(
+        b,
+        constants,
+        matrix,
+        width,
+        between,
+        (i, j) =>
+          b.load(
+            sums.buffer,
+            affine(scaled(affine(scaled(i, size), j), sums.frequency), scaled(c, sums.pitch), first),
+            width,
+          ),
+        (i, values) =>
+          values.forEach((y, j) => {
+            sink.store(affine(scaled(affine(scaled(i, 3), j), channels), c0, c), first, y, valid);
+          }),
+      ),
+    ),
+  );
 }

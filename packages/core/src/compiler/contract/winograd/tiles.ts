@@ -87,16 +87,24 @@ export function blockOf(g: Geometry, images: number): { group: number; rows: num
   return { group, rows: g.high };
 }
 
-/** An array [frequency][tile][channel] in scratch. */
-export interface Spectrum {
-  readonly buffer: Buffer;
+/** An array [frequency][tile][channel]: strides of a tile and of a frequency. */
+export interface SpectrumLayout {
   readonly pitch: number;
   readonly frequency: number;
 }
+export interface Spectrum extends SpectrumLayout {
+  readonly buffer: Buffer;
+  /** Where tile 0 lies. */
+  readonly base?: Index;
+}
 
-export function spectrum(step: Step, name: string, g: Geometry, tiles: number, pitch: number): Spectrum {
-  const frequency = tiles * pitch + apart;
-  return { buffer: step.scratch(name, g.frequencies * frequency), pitch, frequency };
+export function spectrumOf(tiles: number, pitch: number): SpectrumLayout {
+  return { pitch, frequency: tiles * pitch + apart };
+}
+
+export function scratchSpectrum(step: Step, name: string, g: Geometry, tiles: number, pitch: number): Spectrum {
+  const layout = spectrumOf(tiles, pitch);
+  return { buffer: step.scratch(name, g.frequencies * layout.frequency), ...layout };
 }
 
 /** Size of one frequency of a packed right factor. */
@@ -190,7 +198,7 @@ export function transformTiles(
             const frequency = affine(scaled(i, g.size), j);
             b.store(
               to.buffer,
-              affine(scaled(frequency, to.frequency), scaled(tile, to.pitch), first),
+              affine(to.base ?? 0, scaled(frequency, to.frequency), scaled(tile, to.pitch), first),
               value,
               valid < width && to.pitch < Math.ceil(channels / width) * width ? { count: valid } : {},
             );
