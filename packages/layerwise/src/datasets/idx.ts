@@ -1,5 +1,5 @@
 /** Reads the IDX form of MNIST: a magic number, the sizes, then bytes. */
-import { formatShape, LayerwiseError } from "@layerwise/core";
+import { LayerwiseError } from "@layerwise/core";
 
 export interface IdxArray {
   readonly shape: readonly number[];
@@ -27,7 +27,7 @@ export function readIdx(bytes: Uint8Array, rank: number, name: string): IdxArray
       code: "D207",
       layer: name,
       received: `${bytes.length - header} bytes of data`,
-      expected: `${size} for ${formatShape(shape)}`,
+      expected: `${size} for [${shape.join(", ")}]`,
     });
   }
   return { shape, data: bytes.subarray(header) };
