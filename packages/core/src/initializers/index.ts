@@ -54,7 +54,7 @@ const classes = {
 export type InitializerName = keyof typeof classes;
 
 /** All initializers by name. */
-export const initializerRegistry: Registry<Initializer, InitializerName> = new Registry(
+export const initializerRegistry: Registry<Initializer, InitializerName> = new Registry<Initializer, InitializerName>(
   "initializer",
   classes,
   (x): x is Initializer => x instanceof Initializer,

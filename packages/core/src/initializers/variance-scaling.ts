@@ -59,30 +59,77 @@ export class VarianceScaling extends Scaled<typeof varianceScalingSpec> {
 }
 
 type NamedSpec = Spec<typeof fanFields>;
+type FanInitializerOptions = OptionsOf<NamedSpec>;
+const named = (className: string): NamedSpec => defineSpec("keras.initializers", className, fanFields);
 
-/** One of the six named forms. */
-function named(className: string, scale: number, mode: Mode, distribution: Distribution) {
-  const spec: NamedSpec = defineSpec("keras.initializers", className, fanFields);
-  return class extends Scaled<NamedSpec> {
-    static readonly spec = spec;
-    constructor(options: OptionsOf<NamedSpec> = {}) {
-      super(spec, options);
-    }
-    values(shape: Shape): Float32Array {
-      return this.scaled(shape, scale, mode, distribution);
-    }
-  };
+const glorotUniformSpec = named("GlorotUniform");
+/** Uniform, variance 2 / (fanIn + fanOut) (Glorot and Bengio 2010). */
+export class GlorotUniform extends Scaled<NamedSpec> {
+  static readonly spec = glorotUniformSpec;
+  constructor(options: FanInitializerOptions = {}) {
+    super(glorotUniformSpec, options);
+  }
+  values(shape: Shape): Float32Array {
+    return this.scaled(shape, 1, "fanAvg", "uniform");
+  }
 }
 
-/** Uniform, variance 2 / (fanIn + fanOut) (Glorot and Bengio 2010). */
-export class GlorotUniform extends named("GlorotUniform", 1, "fanAvg", "uniform") {}
+const glorotNormalSpec = named("GlorotNormal");
 /** Truncated normal, variance 2 / (fanIn + fanOut) (Glorot and Bengio 2010). */
-export class GlorotNormal extends named("GlorotNormal", 1, "fanAvg", "truncatedNormal") {}
+export class GlorotNormal extends Scaled<NamedSpec> {
+  static readonly spec = glorotNormalSpec;
+  constructor(options: FanInitializerOptions = {}) {
+    super(glorotNormalSpec, options);
+  }
+  values(shape: Shape): Float32Array {
+    return this.scaled(shape, 1, "fanAvg", "truncatedNormal");
+  }
+}
+
+const heUniformSpec = named("HeUniform");
 /** Uniform, variance 2 / fanIn (He et al. 2015). */
-export class HeUniform extends named("HeUniform", 2, "fanIn", "uniform") {}
+export class HeUniform extends Scaled<NamedSpec> {
+  static readonly spec = heUniformSpec;
+  constructor(options: FanInitializerOptions = {}) {
+    super(heUniformSpec, options);
+  }
+  values(shape: Shape): Float32Array {
+    return this.scaled(shape, 2, "fanIn", "uniform");
+  }
+}
+
+const heNormalSpec = named("HeNormal");
 /** Truncated normal, variance 2 / fanIn (He et al. 2015). */
-export class HeNormal extends named("HeNormal", 2, "fanIn", "truncatedNormal") {}
+export class HeNormal extends Scaled<NamedSpec> {
+  static readonly spec = heNormalSpec;
+  constructor(options: FanInitializerOptions = {}) {
+    super(heNormalSpec, options);
+  }
+  values(shape: Shape): Float32Array {
+    return this.scaled(shape, 2, "fanIn", "truncatedNormal");
+  }
+}
+
+const lecunUniformSpec = named("LecunUniform");
 /** Uniform, variance 1 / fanIn (LeCun et al. 1998). */
-export class LecunUniform extends named("LecunUniform", 1, "fanIn", "uniform") {}
+export class LecunUniform extends Scaled<NamedSpec> {
+  static readonly spec = lecunUniformSpec;
+  constructor(options: FanInitializerOptions = {}) {
+    super(lecunUniformSpec, options);
+  }
+  values(shape: Shape): Float32Array {
+    return this.scaled(shape, 1, "fanIn", "uniform");
+  }
+}
+
+const lecunNormalSpec = named("LecunNormal");
 /** Truncated normal, variance 1 / fanIn (LeCun et al. 1998; for selu). */
-export class LecunNormal extends named("LecunNormal", 1, "fanIn", "truncatedNormal") {}
+export class LecunNormal extends Scaled<NamedSpec> {
+  static readonly spec = lecunNormalSpec;
+  constructor(options: FanInitializerOptions = {}) {
+    super(lecunNormalSpec, options);
+  }
+  values(shape: Shape): Float32Array {
+    return this.scaled(shape, 1, "fanIn", "truncatedNormal");
+  }
+}

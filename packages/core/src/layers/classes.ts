@@ -1,0 +1,115 @@
+/** Layer classes by name, for reading saved models. */
+import { Activation } from "./activation.ts";
+import { BatchNormalization } from "./batch-normalization.ts";
+import { Conv1D, Conv2D, Conv3D } from "./conv.ts";
+import { Conv1DTranspose, Conv2DTranspose, Conv3DTranspose } from "./conv-transpose.ts";
+import { Dense } from "./dense.ts";
+import { DepthwiseConv1D, DepthwiseConv2D } from "./depthwise-conv.ts";
+import {
+  AlphaDropout,
+  Dropout,
+  GaussianDropout,
+  GaussianNoise,
+  SpatialDropout1D,
+  SpatialDropout2D,
+  SpatialDropout3D,
+} from "./dropout.ts";
+import { Embedding } from "./embedding.ts";
+import { Flatten } from "./flatten.ts";
+import {
+  GlobalAveragePooling1D,
+  GlobalAveragePooling2D,
+  GlobalAveragePooling3D,
+  GlobalMaxPooling1D,
+  GlobalMaxPooling2D,
+  GlobalMaxPooling3D,
+} from "./global-pooling.ts";
+import { ActivityRegularization, Identity, Masking } from "./identity.ts";
+import { LayerNormalization } from "./layer-normalization.ts";
+import { Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract } from "./merging.ts";
+import { GroupNormalization, RMSNormalization, UnitNormalization } from "./normalizations.ts";
+import { Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D } from "./padding.ts";
+import {
+  AveragePooling1D,
+  AveragePooling2D,
+  AveragePooling3D,
+  MaxPooling1D,
+  MaxPooling2D,
+  MaxPooling3D,
+} from "./pooling.ts";
+import { ELU, LeakyReLU, PReLU, ReLU } from "./relu.ts";
+import { Rescaling } from "./rescaling.ts";
+import { Permute, RepeatVector, Reshape } from "./reshape.ts";
+import { SeparableConv1D, SeparableConv2D } from "./separable-conv.ts";
+import { Softmax } from "./softmax.ts";
+import { UpSampling1D, UpSampling2D, UpSampling3D } from "./upsampling.ts";
+
+export const layerClasses = {
+  activation: Activation,
+  batchNormalization: BatchNormalization,
+  conv1DTranspose: Conv1DTranspose,
+  conv2DTranspose: Conv2DTranspose,
+  conv3DTranspose: Conv3DTranspose,
+  conv1D: Conv1D,
+  conv2D: Conv2D,
+  conv3D: Conv3D,
+  dense: Dense,
+  depthwiseConv1D: DepthwiseConv1D,
+  depthwiseConv2D: DepthwiseConv2D,
+  dropout: Dropout,
+  spatialDropout1D: SpatialDropout1D,
+  spatialDropout2D: SpatialDropout2D,
+  spatialDropout3D: SpatialDropout3D,
+  gaussianNoise: GaussianNoise,
+  gaussianDropout: GaussianDropout,
+  alphaDropout: AlphaDropout,
+  embedding: Embedding,
+  flatten: Flatten,
+  globalMaxPooling1D: GlobalMaxPooling1D,
+  globalMaxPooling2D: GlobalMaxPooling2D,
+  globalMaxPooling3D: GlobalMaxPooling3D,
+  globalAveragePooling1D: GlobalAveragePooling1D,
+  globalAveragePooling2D: GlobalAveragePooling2D,
+  globalAveragePooling3D: GlobalAveragePooling3D,
+  identity: Identity,
+  activityRegularization: ActivityRegularization,
+  masking: Masking,
+  layerNormalization: LayerNormalization,
+  add: Add,
+  multiply: Multiply,
+  average: Average,
+  maximum: Maximum,
+  minimum: Minimum,
+  subtract: Subtract,
+  concatenate: Concatenate,
+  dot: Dot,
+  groupNormalization: GroupNormalization,
+  rMSNormalization: RMSNormalization,
+  unitNormalization: UnitNormalization,
+  zeroPadding1D: ZeroPadding1D,
+  zeroPadding2D: ZeroPadding2D,
+  zeroPadding3D: ZeroPadding3D,
+  cropping1D: Cropping1D,
+  cropping2D: Cropping2D,
+  cropping3D: Cropping3D,
+  maxPooling1D: MaxPooling1D,
+  maxPooling2D: MaxPooling2D,
+  maxPooling3D: MaxPooling3D,
+  averagePooling1D: AveragePooling1D,
+  averagePooling2D: AveragePooling2D,
+  averagePooling3D: AveragePooling3D,
+  reLU: ReLU,
+  leakyReLU: LeakyReLU,
+  eLU: ELU,
+  pReLU: PReLU,
+  rescaling: Rescaling,
+  reshape: Reshape,
+  permute: Permute,
+  repeatVector: RepeatVector,
+  separableConv1D: SeparableConv1D,
+  separableConv2D: SeparableConv2D,
+  softmax: Softmax,
+  upSampling1D: UpSampling1D,
+  upSampling2D: UpSampling2D,
+  upSampling3D: UpSampling3D,
+};

@@ -1,0 +1,26 @@
+/** All layers. */
+export { Activation, activation } from "./activation.ts";
+export { BatchNormalization, type BatchNormalizationOptions, batchNormalization } from "./batch-normalization.ts";
+export { layerClasses } from "./classes.ts";
+export * from "./conv.ts";
+export * from "./conv-transpose.ts";
+export { Dense, type DenseOptions, dense } from "./dense.ts";
+export * from "./depthwise-conv.ts";
+export * from "./dropout.ts";
+export { Embedding, type EmbeddingOptions, embedding } from "./embedding.ts";
+export { Flatten, flatten } from "./flatten.ts";
+export * from "./global-pooling.ts";
+export * from "./identity.ts";
+export { InputLayer, type InputOptions, input } from "./input-layer.ts";
+export { type CallContext, type CallOptions, Layer, layerFields, type Masking } from "./layer.ts";
+export { LayerNormalization, type LayerNormalizationOptions, layerNormalization } from "./layer-normalization.ts";
+export * from "./merging.ts";
+export * from "./normalizations.ts";
+export * from "./padding.ts";
+export * from "./pooling.ts";
+export * from "./relu.ts";
+export * from "./rescaling.ts";
+export * from "./reshape.ts";
+export * from "./separable-conv.ts";
+export { Softmax, softmax } from "./softmax.ts";
+export * from "./upsampling.ts";

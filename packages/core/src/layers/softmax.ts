@@ -1,0 +1,35 @@
+/** Softmax as a layer, with masks and several axes. */
+import * as activations from "../activations/functions.ts";
+import { axes, defineSpec, type OptionsOf } from "../config/index.ts";
+import * as ops from "../tensor/ops/index.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { isTensor } from "./arguments.ts";
+import { type CallContext, Layer, layerFields } from "./layer.ts";
+
+const spec = defineSpec("keras.layers", "Softmax", {
+  ...layerFields,
+  axis: axes().default(-1).doc("axis or axes that sum to 1"),
+});
+
+/** exp(x) / Σ exp(x) over `axis`; elements where the mask is false get 0 (if any is true). */
+export class Softmax extends Layer<typeof spec> {
+  static readonly spec = spec;
+  override readonly masking = "pass";
+  constructor(options: OptionsOf<typeof spec> = {}) {
+    super(options, spec);
+  }
+  call(x: Tensor, { mask }: CallContext): Tensor {
+    const { axis } = this.options;
+    const single = typeof axis === "number" ? axis : axis.length === 1 ? axis[0] : null;
+    let scores = x;
+    if (isTensor(mask)) scores = ops.where(mask, x, x.add(-3e38 / 3));
+    if (single !== null) return activations.softmax(scores, single);
+    const shifted = scores.sub(ops.stopGradient(ops.max(scores, axis, true)));
+    const e = ops.exp(shifted);
+    return e.div(ops.sum(e, axis, true));
+  }
+}
+export const softmax = (
+  axis: number | readonly number[] = -1,
+  options: Omit<OptionsOf<typeof spec>, "axis"> = {},
+): Softmax => new Softmax({ ...options, axis });
