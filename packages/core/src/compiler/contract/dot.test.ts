@@ -1,0 +1,107 @@
+/** Matrix products against float64, with equal bits for every vector width and on WebAssembly. */
+import { describe, expect, it } from "vitest";
+import type { DotSpec, Epilogue } from "../lowered.ts";
+import { lowerDot } from "./dot.ts";
+import {
+  biasAddRelu,
+  expectedDot,
+  interpreters,
+  numbers,
+  runOn,
+  sameBits,
+  wasmDevices,
+  withEpilogue,
+  worst,
+} from "./test-support.ts";
+
+type Form = "NN" | "TN" | "NT" | "TT";
+
+function dotSpec(form: Form, batch: number[], m: number, n: number, k: number, broadcast = false): DotSpec {
+  const count = batch.reduce((p, x) => p * x, 1);
+  const strides = (size: number) => batch.map((_, i) => size * batch.slice(i + 1).reduce((p, x) => p * x, 1));
+  return {
+    batch,
+    m,
+    n,
+    k,
+    a: {
+      size: count * m * k + 3,
+      offset: 3,
+      batch: strides(m * k),
+      ...(form[0] === "N" ? { m: k, k: 1 } : { m: 1, k: m }),
+    },
+    b: {
+      size: (broadcast ? 1 : count) * k * n + 5,
+      offset: 5,
+      batch: broadcast ? batch.map(() => 0) : strides(k * n),
+      ...(form[1] === "N" ? { k: n, n: 1 } : { k: 1, n: k }),
+    },
+  };
+}
+
+const narrow = interpreters();
+const wasm = wasmDevices();
+
+function check(spec: DotSpec, fused: boolean): void {
+  const rows = spec.batch.reduce((p, x) => p * x, 1) * spec.m;
+  const a = numbers(spec.a.size, 1);
+  const b = numbers(spec.b.size, 2);
+  const bias = numbers(spec.n, 3);
+  const other = numbers(rows * spec.n, 4);
+  const epilogue: Epilogue | null = fused ? biasAddRelu(rows, spec.n) : null;
+  const plain = expectedDot(spec, a, b);
+  const expected = fused ? withEpilogue(plain, bias, other) : plain;
+  const inputs = fused ? [a, b, bias, other] : [a, b];
+  const results = [...narrow, ...wasm].map(({ device, profile }) =>
+    runOn(device, lowerDot(spec, profile, epilogue), inputs, rows * spec.n),
+  );
+  expect(worst(results[0], expected)).toBeLessThanOrEqual(1);
+  for (const other of results) expect(sameBits(other, results[0])).toBe(true);
+}
+
+describe("lowerDot", () => {
+  const shapes = [
+    [1, 1, 1],
+    [1, 7, 5],
+    [5, 1, 40],
+    [6, 2, 33],
+    [3, 3, 100],
+    [4, 8, 0],
+    [17, 19, 23],
+    [32, 10, 64],
+    [37, 48, 1],
+    [33, 65, 129],
+    [1, 130, 70],
+    [130, 1, 17],
+    [24, 40, 1030],
+    [16, 16, 2048],
+  ];
+  for (const form of ["NN", "TN", "NT", "TT"] as const)
+    for (const [m, n, k] of shapes)
+      it(`${form} ${m}×${k}·${k}×${n}`, () => {
+        check(dotSpec(form, [], m, n, k), false);
+        check(dotSpec(form, [], m, n, k), true);
+      });
+  it("batches", () => {
+    check(dotSpec("NN", [2, 3], 9, 10, 40), true);
+    check(dotSpec("NT", [3], 5, 17, 7), true);
+    check(dotSpec("TN", [2], 30, 2, 50), true);
+  });
+  it("a batch over which b is broadcast", () => {
+    check(dotSpec("NN", [4], 6, 16, 5, true), true);
+    check(dotSpec("TT", [4], 6, 9, 5, true), true);
+    check(dotSpec("NN", [3, 2], 1, 17, 40, true), true);
+  });
+  it("nothing to compute makes no kernels", () => {
+    for (const { profile } of narrow) {
+      expect(lowerDot(dotSpec("NN", [], 0, 4, 4), profile, null).steps).toEqual([]);
+      expect(lowerDot(dotSpec("NN", [0], 4, 4, 4), profile, null).steps).toEqual([]);
+    }
+  });
+  it("long sums over few results are split, and tasks keep their number whatever the tile", () => {
+    const lowered = narrow.map(({ profile }) => lowerDot(dotSpec("TN", [], 64, 64, 16384), profile, null));
+    for (const l of lowered) expect(l.steps.length).toBe(2);
+    const parts = lowered.map((l) => l.temps[0].size);
+    expect(new Set(parts).size).toBe(1);
+  });
+});
