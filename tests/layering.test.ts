@@ -25,9 +25,9 @@ const rows = [
 
 /**
  * What the graph's op records, the compiler and the targets share, in compiler/: LoopIR with its builder, and the kernels
- * written in it (polynomials, tiles, scratch memory). They know nothing of the graph.
+ * written in it (polynomials, tiles, memory). They know nothing of the graph.
  */
-const loopir = /^compiler\/(loopir|builder|lowered|math|scratch|integer-dot)\.ts$|^compiler\/contract\//;
+const loopir = /^compiler\/(loopir|builder|lowered|math|memory|scratch|integer-dot)\.ts$|^compiler\/contract\//;
 
 /** Types that may be named upwards: a callback is handed the model and its logs. Values never. */
 const upwardTypes: Record<string, readonly string[]> = {
