@@ -23,7 +23,7 @@ export const isShape = (x: unknown): x is OpenShape =>
 export function mapTree<T, U>(tree: unknown, isLeaf: (x: unknown) => x is T, f: (leaf: T) => U): Tree<U> {
   if (isLeaf(tree)) return f(tree);
   if (Array.isArray(tree)) return tree.map((x) => mapTree(x, isLeaf, f));
-  if (tree !== null && typeof tree === "object") {
+  if (tree !== null && typeof tree === "object" && Object.getPrototypeOf(tree) === Object.prototype) {
     return Object.fromEntries(Object.entries(tree).map(([k, x]) => [k, mapTree(x, isLeaf, f)]));
   }
   return tree as Tree<U>;

@@ -21,12 +21,10 @@ export class Softmax extends Layer<typeof spec> {
   call(x: Tensor, { mask }: CallContext): Tensor {
     const { axis } = this.options;
     const single = typeof axis === "number" ? axis : axis.length === 1 ? axis[0] : null;
-    let scores = x;
-    if (isTensor(mask)) scores = ops.where(mask, x, x.add(-3e38 / 3));
-    if (single !== null) return activations.softmax(scores, single);
-    const shifted = scores.sub(ops.stopGradient(ops.max(scores, axis, true)));
-    const e = ops.exp(shifted);
-    return e.div(ops.sum(e, axis, true));
+    if (!isTensor(mask)) return single !== null ? activations.softmax(x, single) : ops.softmax(x, axis);
+    // Where everything is masked all scores are equally low: the result is set to 0 there too.
+    const scores = ops.where(mask, x, x.add(-1e30));
+    return ops.softmax(scores, axis).mul(ops.cast(mask, x.dtype));
   }
 }
 export const softmax = (

@@ -1,6 +1,6 @@
 /** Symbolic tensors: what `input()` and layers applied to it return; the edges of a functional model. */
 import type { DType } from "../graph/types.ts";
-import { flattenTree, type Tree } from "../tensor/tree.ts";
+import type { Tree } from "../tensor/tree.ts";
 import type { Layer } from "./layer.ts";
 
 /** A shape whose unknown sizes (the batch, usually) are null. */
@@ -58,7 +58,10 @@ export class SymbolicNode {
   }
 }
 
-/** The symbolic tensors in any value. */
+/** The symbolic tensors in any value: itself, or in arrays and plain records. */
 export function symbolicLeaves(x: unknown): SymbolicTensor[] {
-  return flattenTree<SymbolicTensor>(x as Tree<SymbolicTensor>, isSymbolic).leaves;
+  if (isSymbolic(x)) return [x];
+  if (Array.isArray(x)) return typeof x[0] === "number" ? [] : x.flatMap(symbolicLeaves);
+  const plain = x !== null && typeof x === "object" && Object.getPrototypeOf(x) === Object.prototype;
+  return plain ? Object.values(x).flatMap(symbolicLeaves) : [];
 }

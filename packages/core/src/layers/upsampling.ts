@@ -2,7 +2,7 @@
 import { defineSpec, type OptionsOf, oneOf, tuple } from "../config/index.ts";
 import { broadcastTo, reshape } from "../graph/ops/index.ts";
 import * as ops from "../tensor/ops/index.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import { Tensor, tensorFrom } from "../tensor/tensor.ts";
 import { dataFormatField } from "./fields.ts";
 import { Layer, layerFields } from "./layer.ts";
 import { fromChannelsLast, spatialAxes, toChannelsLast } from "./spatial.ts";
@@ -20,27 +20,43 @@ function repeat(x: Tensor, axis: number, times: number): Tensor {
   );
 }
 
+/** Interpolation kernels as functions of the distance in input elements, with their reach. */
+const kernels: Record<string, { readonly reach: number; readonly weight: (d: number) => number }> = {
+  bilinear: { reach: 1, weight: (d) => 1 - d },
+  // Keys (1981) with a = -1/2.
+  bicubic: { reach: 2, weight: (d) => (d < 1 ? (1.5 * d - 2.5) * d * d + 1 : ((-0.5 * d + 2.5) * d - 4) * d + 2) },
+  lanczos3: { reach: 3, weight: (d) => sinc(d) * sinc(d / 3) },
+  lanczos5: { reach: 5, weight: (d) => sinc(d) * sinc(d / 5) },
+};
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+}
+
 /**
- * Linear interpolation of an axis to `times` its size, with half-pixel centres: output o reads position (o + ½) / times - ½.
+ * Interpolation of an axis to `times` its size with half-pixel centres: output o reads around position (o + ½) / times - ½;
+ * weights of elements beyond the border are spread over the others.
  */
-function interpolate(x: Tensor, axis: number, times: number): Tensor {
+function interpolate(x: Tensor, axis: number, times: number, method: string): Tensor {
+  const { reach, weight } = kernels[method];
   const size = x.shape[axis];
   const weights = new Float32Array(size * times * size);
   for (let o = 0; o < size * times; o++) {
-    const at = Math.min(Math.max((o + 0.5) / times - 0.5, 0), size - 1);
-    const low = Math.floor(at);
-    const high = Math.min(low + 1, size - 1);
-    weights[o * size + low] += 1 - (at - low);
-    weights[o * size + high] += at - low;
+    const at = (o + 0.5) / times - 0.5;
+    const row = Array.from({ length: size }, (_, i) => (Math.abs(at - i) < reach ? weight(Math.abs(at - i)) : 0));
+    const total = row.reduce((a, b) => a + b, 0);
+    row.forEach((w, i) => {
+      weights[o * size + i] = w / total;
+    });
   }
-  const matrix = ops.cast(ops.reshape(Tensor.of(Array.from(weights)), [size * times, size]), x.dtype);
+  const matrix = ops.cast(tensorFrom(weights, [size * times, size], "f32"), x.dtype);
   const last = x.shape.map((_, i) => i).filter((i) => i !== axis);
   const moved = ops.matmul(ops.transpose(x, [...last, axis]), ops.transpose(matrix));
   const back = x.shape.map((_, i) => (i === axis ? x.ndim - 1 : last.indexOf(i)));
   return ops.transpose(moved, back);
 }
 
-const interpolationField = oneOf("nearest", "bilinear")
+const interpolationField = oneOf("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
   .default("nearest")
   .doc("how new elements are made (bilinear in two dimensions only)");
 
@@ -64,10 +80,10 @@ abstract class UpSampling extends Layer<UpSpec> {
   }
   call(x: Tensor): Tensor {
     const { size, interpolation, dataFormat } = this.options;
-    if (interpolation === "bilinear") {
+    if (interpolation !== "nearest") {
       const y = toChannelsLast(x, dataFormat);
       return fromChannelsLast(
-        size.reduce((t, times, i) => interpolate(t, i + 1, times), y),
+        size.reduce((t, times, i) => interpolate(t, i + 1, times, interpolation), y),
         dataFormat,
       );
     }
