@@ -2,6 +2,7 @@
 import { affine, scaled } from "../builder.ts";
 import type { TargetProfile } from "../loopir.ts";
 import type { ConvSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
+import { lowerAdjoint, usesAdjoint } from "./adjoint.ts";
 import { type Correlation, correlationFlops, emitCorrelation, packing } from "./correlate.ts";
 import { product, taps, threeDims } from "./geometry.ts";
 import { lowerGroupedConv, lowerGroupedInputGrad, usesGroupVectors } from "./grouped.ts";
@@ -82,6 +83,7 @@ export function lowerConvInputGrad(spec: ConvSpec, profile: TargetProfile, epilo
   const m = winogradTile(spec, "input", profile);
   if (m) return winogradInputGrad(spec, m, profile, epilogue);
   const dims = threeDims(spec);
+  if (usesAdjoint(spec)) return lowerAdjoint(nameOf("conv_dx", spec), spec, profile, epilogue);
   const { groups } = spec;
   const perGroup = { in: spec.inChannels / groups, out: spec.outChannels / groups };
   const name = nameOf("conv_dx", spec);

@@ -130,7 +130,11 @@ function product(
   const compute = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
     const { tiling } = chooseTiling(profile, nb, mb);
     const width = Math.max(...tiling.panels.map((p) => p.vectors)) * lanes;
-    const depthMost = Math.max(64, Math.floor(24576 / (4 * (width + tiling.rows))));
+    // A panel of B and a tile of A stay in the first-level cache, all packed panels in half of the second.
+    const depthMost = Math.max(
+      64,
+      Math.floor(Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + nb))),
+    );
     const packB = transposed || (mb >= 24 && nb >= 32 && spec.b.k * 4 >= 128);
     const packA = spec.a.k !== 1 && spec.a.m === 1 && nb >= 16 && mb >= 4 && kb > 1;
     const pass = (
@@ -144,12 +148,14 @@ function product(
       let strideM = spec.a.m;
       let strideK = spec.a.k;
       if (packA) {
-        left = { buffer: step.scratch("panelA", mb * Math.min(kb, depthMost)), base: affine(0) };
+        // An odd number of cache lines from k to k: powers of two would fall into a few sets of the cache.
+        const pitch = 16 * (2 * Math.floor(Math.ceil(mb / 16) / 2) + 1);
+        left = { buffer: step.scratch("panelA", pitch * Math.min(kb, depthMost)), base: affine(0) };
         b.loop("k", depth, (v) =>
-          copyRow(b, lanes, bufferA, affine(a, scaled(v, spec.a.k)), left.buffer, scaled(v, mb), mb),
+          copyRow(b, lanes, bufferA, affine(a, scaled(v, spec.a.k)), left.buffer, scaled(v, pitch), mb),
         );
         strideM = 1;
-        strideK = mb;
+        strideK = pitch;
       }
       let right: Parameters<typeof emitBlock>[1]["b"] = { buffer: bufferB, base: bAt };
       if (packB) {

@@ -6,6 +6,7 @@
 import { affine, type Index, scaled } from "../builder.ts";
 import type { TargetProfile } from "../loopir.ts";
 import type { ConvSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
+import { lowerDot } from "./dot.ts";
 import { type Dim, isPadded, joined, product, strides, taps, threeDims } from "./geometry.ts";
 import { lowerGroupedKernelGrad, usesGroupVectors } from "./grouped.ts";
 import { packedSize, packPanels, zeroRow } from "./pack.ts";
@@ -41,6 +42,8 @@ export function lowerConvKernelGrad(spec: ConvSpec, profile: TargetProfile, epil
   if (usesGroupVectors(spec)) return lowerGroupedKernelGrad(spec, profile, epilogue);
   const m = winogradTile(spec, "kernel", profile);
   if (m) return winogradKernelGrad(spec, m, profile, epilogue);
+  const only = dims.every((d) => d.kernel === 1 && d.stride === 1 && d.padLow === 0 && d.in === d.out);
+  if (only && spec.groups === 1) return asProduct(spec, profile, epilogue);
   const outs: [number, number, number] = [dims[0].out, dims[1].out, dims[2].out];
   const ySize = spec.batch * product(outs) * spec.outChannels;
   const problem: Problem = {
@@ -61,6 +64,24 @@ export function lowerConvKernelGrad(spec: ConvSpec, profile: TargetProfile, epil
   return parts > 1 && rows * 2 <= pixels
     ? byImages(problem, parts, profile, epilogue)
     : byRows(problem, profile, epilogue);
+}
+
+/** Kernels of size 1: dK [C, F] = xᵀ·dy over all pixels. */
+function asProduct(spec: ConvSpec, profile: TargetProfile, epilogue: Epilogue | null): Lowered {
+  const k = spec.batch * product(spec.spatial.map((d) => d.out));
+  const { inChannels: m, outChannels: n } = spec;
+  return lowerDot(
+    {
+      batch: [],
+      m,
+      n,
+      k,
+      a: { size: k * m, offset: 0, batch: [], m: 1, k: m },
+      b: { size: k * n, offset: 0, batch: [], k: n, n: 1 },
+    },
+    profile,
+    epilogue,
+  );
 }
 
 /** Whether the images of a part come innermost in the sum: where rows of pixels are short. */
@@ -89,7 +110,7 @@ function bandRows(p: Problem): number {
   const pixels = product(p.outs) / p.outs[axis];
   const halo = (dims[axis].kernel - 1) * dims[axis].dilation;
   const byInput = Math.floor((6144 / row - halo) / dims[axis].stride);
-  return Math.max(1, Math.min(Math.max(byInput, Math.ceil(64 / pixels)), Math.ceil(512 / pixels)));
+  return Math.max(1, Math.min(Math.max(byInput, Math.ceil(128 / pixels)), Math.ceil(512 / pixels)));
 }
 
 function byImages(p: Problem, parts: number, profile: TargetProfile, epilogue: Epilogue | null): Lowered {
