@@ -165,8 +165,11 @@ onmessage = (first) => {
     failed();
   };
   worker.postMessage(data);
+  // Bun and Deno would wait for workers and timers at the end of the process.
+  (worker as { unref?: () => void }).unref?.();
   // Revoked later: some browsers fetch the script after the constructor has returned.
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  const timer = setTimeout(() => URL.revokeObjectURL(url), 10_000) as unknown;
+  (timer as { unref?: () => void }).unref?.();
   return {
     post: (message) => worker.postMessage(message),
     terminate: () => {

@@ -127,6 +127,10 @@ export class Code {
   store(offset: number): this {
     return this.emit(0x36, [2, ...unsignedLeb(offset)]);
   }
+  /** Address, byte value, count. */
+  memoryFill(): this {
+    return this.emit(0xfc, [0x0b, 0]);
+  }
   atomicNotify(offset: number): this {
     return this.atomic(0x00, 2, offset);
   }

@@ -141,6 +141,15 @@ describe("running programs", () => {
     expect(() => d.run(e, [])).toThrow(/stores/);
   });
 
+  it("times each call", () => {
+    const d = device({ threads: 2 });
+    const { program: p } = manyStages(30, 4);
+    const e = d.compile(p);
+    const times = d.timeCalls(e, []);
+    expect(times.map((t) => t.kernel)).toEqual(p.stages.flatMap((s) => s.calls.map((c) => p.kernels[c.kernel]!.name)));
+    expect(times.every((t) => t.milliseconds >= 0 && t.bytes > 0)).toBe(true);
+  });
+
   it("gives each thread scratch of its own", () => {
     // A kernel without scratch buffers still gets the pointer; two programs of different needs share one block.
     const d = device({ threads: 3, threadsFrom: 0 });
@@ -262,6 +271,25 @@ describe("faults", () => {
       if (error.cause === undefined) inWorker++;
     }
     expect(inWorker).toBeGreaterThan(0);
+  });
+
+  it("replaces a worker that died between steps", async () => {
+    const d = device({ threads: 3, threadsFrom: 0 });
+    d.everyWorkerOnce = true;
+    const e = d.compile(program([good], [parallel([call(0, [0, 65536])], 2)], { arenaBytes: 131072 }));
+    d.run(e, []);
+    const pool = () =>
+      (d as unknown as { pool: { broken: boolean; workers: { post(message: unknown): void }[] } }).pool;
+    const before = pool();
+    // The worker's handler throws on null, outside of any step.
+    before.workers[0]!.post(null);
+    // A ring sends the workers to their event loop; compiling another program is what does it in practice.
+    d.compile(program([good], [parallel([call(0, [0, 65536])], 1)], { arenaBytes: 131072 }));
+    (before as unknown as { post(message: unknown): void }).post({ id: -1 });
+    while (!before.broken) await new Promise((resolve) => setTimeout(resolve, 5));
+    d.run(e, []);
+    expect(pool()).not.toBe(before);
+    expect(Math.min(...d.chunkCounts())).toBeGreaterThan(0);
   });
 
   it("rejects a thread count that makes no sense", () => {

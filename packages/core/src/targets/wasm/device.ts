@@ -1,17 +1,12 @@
 /** The WebAssembly device: compiles programs once per content, places them in memory, and runs them on one or several threads. */
 import type { LoopProgram, TargetProfile } from "../../compiler/loopir.ts";
 import { LayerwiseError } from "../../errors.ts";
-import {
-  availableParallelism,
-  compileWasm,
-  hasRelaxedSimd,
-  hasSharedMemory,
-  v8Version,
-} from "../../platform/platform.ts";
+import { availableParallelism, hasRelaxedSimd, hasSharedMemory, v8Version } from "../../platform/platform.ts";
 import type { Block, Device, Executable } from "../device.ts";
 import { alignUp } from "./allocator.ts";
+import { type Code, CodeCache } from "./code-cache.ts";
 import type { Schedule } from "./control.ts";
-import { CONTROL, controlBytes, MAX_STAGES, makeSchedule, writeControl } from "./control.ts";
+import { CONTROL, controlBytes, MAX_STAGES, makeSchedule, SYNC, writeControl } from "./control.ts";
 import { processMemory, type WasmMemory } from "./memory.ts";
 import { emitProgram } from "./module.ts";
 import { WorkerPool } from "./pool.ts";
@@ -29,15 +24,13 @@ export interface WasmDeviceOptions {
   threadsFrom?: number;
 }
 
-/** Code shared by all programs whose bytes are equal. */
-interface Code {
-  readonly id: number;
-  readonly key: string;
-  readonly bytes: Uint8Array;
-  readonly module: WebAssembly.Module;
-  readonly step: ((thread: number, control: number, generation: number) => number) | undefined;
-  readonly run: (control: number) => void;
-  users: number;
+/** One call of a profiled run: what ran, how long, and the arithmetic (FLOPs) and traffic (bytes) it declares. */
+export interface CallTime {
+  readonly kernel: string;
+  readonly label: string;
+  readonly milliseconds: number;
+  readonly flops: number;
+  readonly bytes: number;
 }
 
 class WasmExecutable implements Executable {
@@ -74,14 +67,13 @@ export class WasmDevice implements Device {
   readonly threads: number;
   private readonly memory: WasmMemory;
   private readonly threadsFrom: number;
-  private readonly codes = new Map<string, Code[]>();
+  private readonly codes: CodeCache;
   private readonly live = new Set<WasmExecutable>();
   private pool: WorkerPool;
   private arenaBlock: Block = { address: 0, bytes: 0 };
   private scratchBlock: Block = { address: 0, bytes: 0 };
   /** Changes whenever arena, scratch or pool move: control blocks are brought up to date before their next run. */
   private placement = 1;
-  private nextModule = 1;
   private blockBytes = 0;
   private hook = false;
 
@@ -90,6 +82,7 @@ export class WasmDevice implements Device {
     this.threads = shared ? checkThreads(options.threads) : 1;
     this.threadsFrom = options.threadsFrom ?? WORTH_THREADS;
     this.memory = processMemory(shared);
+    this.codes = new CodeCache(this.memory);
     this.profile = { name: "wasm", lanes: 4, tile: engineTile(), strict: options.strict ?? false };
     this.pool = new WorkerPool(this.memory, this.threads);
   }
@@ -120,7 +113,7 @@ export class WasmDevice implements Device {
     const schedule = makeSchedule(program);
     const { strict } = this.profile;
     const relaxedFma = !strict && hasRelaxedSimd();
-    const code = this.codeFor(emitProgram(program, { shared: this.memory.shared, relaxedFma, strict }));
+    const code = this.codes.get(emitProgram(program, { shared: this.memory.shared, relaxedFma, strict }));
     const threaded =
       this.threads > 1 &&
       schedule.seconds * 1000 >= this.threadsFrom &&
@@ -151,14 +144,7 @@ export class WasmDevice implements Device {
 
   run(executable: Executable, stores: readonly Block[]): void {
     const e = this.own(executable);
-    if (stores.length !== e.program.slots - 2) {
-      throw new Error(`run: ${stores.length} stores for a program with ${e.program.slots - 2}`);
-    }
-    if (this.pool.broken) this.replacePool();
-    if (e.placement !== this.placement) this.place(e);
-    const words = this.memory.words;
-    const slots = (e.control + CONTROL.addresses) >>> 2;
-    for (let i = 0; i < stores.length; i++) words[slots + 2 + i] = stores[i]!.address;
+    this.prepare(e, stores);
     let status = 0;
     try {
       if (e.threaded) status = e.code.step!(0, e.control, this.pool.nextGeneration());
@@ -167,6 +153,34 @@ export class WasmDevice implements Device {
       this.fail(e, error);
     }
     if (status !== 0) this.fail(e, undefined);
+  }
+
+  /**
+   * Runs once on the caller's thread, call by call, and returns what each took: for measurements of kernels. Times of
+   * calls far below a microsecond are the clock's.
+   */
+  timeCalls(executable: Executable, stores: readonly Block[]): CallTime[] {
+    const e = this.own(executable);
+    this.prepare(e, stores);
+    const record = this.pool.sync + SYNC.records;
+    const callTable = this.memory.words[(e.control + CONTROL.callTable) >>> 2]!;
+    const times = new Float64Array(e.schedule.calls.length);
+    try {
+      for (let i = 0; i < times.length; i++) {
+        const start = performance.now();
+        e.code.calls(e.control, this.scratchBlock.address, record, callTable, i, i + 1);
+        times[i] = performance.now() - start;
+      }
+    } catch (error) {
+      this.fail(e, error);
+    }
+    return e.schedule.calls.map(({ call }, i) => ({
+      kernel: e.program.kernels[call.kernel]!.name,
+      label: call.label,
+      milliseconds: times[i]!,
+      flops: e.program.kernels[call.kernel]!.flops,
+      bytes: e.program.kernels[call.kernel]!.bytes,
+    }));
   }
 
   release(executable: Executable): void {
@@ -178,9 +192,7 @@ export class WasmDevice implements Device {
     this.blockBytes -= ownBytes(e);
     if (--e.code.users === 0) {
       this.pool.remove(e.code.id);
-      const same = this.codes.get(e.code.key)!.filter((c) => c !== e.code);
-      if (same.length > 0) this.codes.set(e.code.key, same);
-      else this.codes.delete(e.code.key);
+      this.codes.drop(e.code);
     }
     if (this.live.size === 0) {
       this.resize("arenaBlock", 0);
@@ -210,30 +222,22 @@ export class WasmDevice implements Device {
     return this.memory.usedBytes;
   }
 
+  /** Brings the control block up to date for the next run. */
+  private prepare(e: WasmExecutable, stores: readonly Block[]): void {
+    if (stores.length !== e.program.slots - 2) {
+      throw new Error(`run: ${stores.length} stores for a program with ${e.program.slots - 2}`);
+    }
+    if (this.pool.broken) this.replacePool();
+    if (e.placement !== this.placement) this.place(e);
+    const words = this.memory.words;
+    const slots = (e.control + CONTROL.addresses) >>> 2;
+    for (let i = 0; i < stores.length; i++) words[slots + 2 + i] = stores[i]!.address;
+  }
+
   private own(executable: Executable): WasmExecutable {
     const e = executable as WasmExecutable;
     if (!this.live.has(e)) throw new Error("the executable was released or belongs to another device");
     return e;
-  }
-
-  private codeFor(bytes: Uint8Array): Code {
-    const key = contentKey(bytes);
-    const known = this.codes.get(key) ?? [];
-    const same = known.find((c) => equalBytes(c.bytes, bytes));
-    if (same) return same;
-    const module = compileWasm(bytes);
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: this.memory.memory } });
-    const code: Code = {
-      id: this.nextModule++,
-      key,
-      bytes,
-      module,
-      step: exports["step"] as Code["step"],
-      run: exports["run"] as Code["run"],
-      users: 0,
-    };
-    this.codes.set(key, [...known, code]);
-    return code;
   }
 
   /** Makes arena and scratch as large as the largest live program needs. */
@@ -347,19 +351,4 @@ function engineTile(): TargetProfile["tile"] {
   return version !== undefined && version[0] >= 13
     ? { rows: 6, vectors: 2, unroll: 4 }
     : { rows: 4, vectors: 2, unroll: 1 };
-}
-
-/** Length and 64 bits of hash (FNV-1a over words, two seeds); equality of the bytes is checked besides. */
-function contentKey(bytes: Uint8Array): string {
-  let a = 0x811c9dc5;
-  let b = 0x9747b28c;
-  for (let i = 0; i < bytes.length; i++) {
-    a = Math.imul(a ^ bytes[i]!, 0x01000193);
-    b = Math.imul(b ^ bytes[i]!, 0x5bd1e995);
-  }
-  return `${bytes.length}:${(a >>> 0).toString(16)}:${(b >>> 0).toString(16)}`;
-}
-
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((x, i) => x === b[i]);
 }

@@ -1,6 +1,8 @@
 /** The one linear memory of the process: blocks, growth, and views that stay right after growth. */
 import { LayerwiseError } from "../../errors.ts";
 import { ALIGNMENT, RangeAllocator } from "./allocator.ts";
+import { Code } from "./code.ts";
+import { ModuleBuilder } from "./encoder.ts";
 
 const PAGE = 65536;
 /** Growth by at least this much, so that many small requests do not grow the memory one by one. */
@@ -22,6 +24,7 @@ export class WasmMemory {
   private readonly ranges: RangeAllocator;
   /** Addresses from here on were never handed out and hold zeros, so they need no clearing (and no physical pages). */
   private untouched = FIRST_ADDRESS;
+  private readonly clear: (address: number, bytes: number) => void;
 
   constructor(options: { shared: boolean; maximumPages?: number; initialPages?: number }) {
     const initial = options.initialPages ?? 64;
@@ -32,6 +35,7 @@ export class WasmMemory {
     this.bytes = new Uint8Array(memory.buffer);
     this.words = new Int32Array(memory.buffer);
     this.ranges = new RangeAllocator(FIRST_ADDRESS, initial * PAGE - TAIL);
+    this.clear = clearFunction(memory, options.shared);
   }
 
   get usedBytes(): number {
@@ -46,7 +50,7 @@ export class WasmMemory {
       address = this.ranges.allocate(bytes)!;
     }
     const end = address + this.ranges.sizeOf(address)!;
-    if (address < this.untouched) this.bytes.fill(0, address, Math.min(end, this.untouched));
+    if (address < this.untouched) this.clear(address, Math.min(end, this.untouched) - address);
     this.untouched = Math.max(this.untouched, end);
     return address;
   }
@@ -106,6 +110,15 @@ function createMemory(shared: boolean, initial: number, maximum: number) {
       }
     }
   }
+}
+
+/** `fill` of a typed array on shared memory writes element by element, at a twentieth of this function's speed. */
+function clearFunction(memory: WebAssembly.Memory, shared: boolean): (address: number, bytes: number) => void {
+  const module = new ModuleBuilder({ shared });
+  const body = new Code(2).get(0).i32(0).get(1).memoryFill().finish();
+  module.exportFunction("clear", module.addFunction("clear", 2, 0, Uint8Array.from(body)));
+  const compiled = new WebAssembly.Module(module.finish() as BufferSource);
+  return new WebAssembly.Instance(compiled, { env: { memory } }).exports["clear"] as ReturnType<typeof clearFunction>;
 }
 
 let common: WasmMemory | undefined;

@@ -19,7 +19,7 @@ const CALLS_PER_GROUP = 64;
 
 /**
  * The module imports `env.memory` only and holds no address: the same bytes serve any placement. Exports are
- * `step(thread, control, generation) → status` and `run(control)`, see `step.ts`.
+ * `step(thread, control, generation) → status`, `run(control)` and `calls`, see `step.ts`.
  */
 export function emitProgram(program: LoopProgram, options: ProgramOptions): Uint8Array {
   const module = new ModuleBuilder(options);
@@ -60,6 +60,7 @@ export function emitProgram(program: LoopProgram, options: ProgramOptions): Uint
           });
         });
   const callsFunction = add("calls", 6, 0, (c) => emitCalls(c, dispatch));
+  module.exportFunction("calls", callsFunction);
   module.exportFunction(
     "run",
     add("run", 1, 0, (c) => emitRun(c, callsFunction)),

@@ -189,9 +189,14 @@ export class WorkerPool {
     const failed = () => {
       this.dead = true;
     };
-    this.workers = Array.from({ length: this.threads - 1 }, (_, i) =>
-      spawnWorker(workerSource, { ...data, thread: i + 1 }, failed),
-    );
+    this.workers = [];
+    try {
+      for (let thread = 1; thread < this.threads; thread++) {
+        this.workers.push(spawnWorker(workerSource, { ...data, thread }, failed));
+      }
+    } catch {
+      // A sandbox may refuse threads. Steps never wait for a worker that has not joined, so fewer of them will do.
+    }
   }
 
   private post(message: { id: number; module?: WebAssembly.Module }): void {
