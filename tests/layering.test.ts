@@ -35,6 +35,9 @@ const upwardTypes: Record<string, readonly string[]> = {
   training: ["models"],
 };
 
+/** Tests and what only they import. */
+const forTests = /\.test\.ts$|^testing\.ts$|^(test|check)-[\w-]+\.ts$/;
+
 interface Import {
   readonly from: string;
   readonly to: string;
@@ -49,7 +52,7 @@ function layerOf(path: string): string {
 function readImports(): Import[] {
   const imports: Import[] = [];
   for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !entry.name.endsWith(".ts") || /\.test\.ts$|^testing\.ts$/.test(entry.name)) continue;
+    if (!entry.isFile() || !entry.name.endsWith(".ts") || forTests.test(entry.name)) continue;
     const file = join(entry.parentPath, entry.name);
     imports.push(...importsOf(readFileSync(file, "utf8"), relative(src, file).split(sep).join("/")));
   }
