@@ -45,7 +45,9 @@ export abstract class MonitorCallback<S extends Spec<typeof monitorFields>> exte
     if (reference === null) return true;
     const { minDelta } = this.options as unknown as { minDelta: number };
     const up = this.better();
-    return up > 0 ? value - Math.abs(minDelta) > reference : value + Math.abs(minDelta) < reference;
+    // Logs are float32, and so is Keras' comparison: 0.5 + 0.1 is not below 0.6.
+    const moved = Math.fround(value - up * Math.abs(minDelta));
+    return up > 0 ? moved > Math.fround(reference) : moved < Math.fround(reference);
   }
   /** 1 when more is better, -1 when less is. */
   private better(): 1 | -1 {

@@ -83,7 +83,7 @@ export function modelSummary(model: Model, options: SummaryOptions): string {
       known ? formatShape(known) : "?",
       grouped(params),
       params === 0 ? "" : memory(bytes),
-      flops === 0 ? "" : (flops / 1e6).toPrecision(3),
+      flops === 0 ? "" : megaflops(flops),
       frozen ? "🔒" : "",
     ];
   });
@@ -109,6 +109,9 @@ export function modelSummary(model: Model, options: SummaryOptions): string {
   return text;
 }
 
+function megaflops(flops: number): string {
+  return flops < 1e4 ? "<0.01" : (flops / 1e6).toFixed(2);
+}
 function grouped(n: number): string {
   return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }
