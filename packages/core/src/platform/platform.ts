@@ -152,11 +152,9 @@ function spawnNodeWorker(source: string, data: unknown, failed: () => void): Wor
 }
 
 function spawnWebWorker(source: string, data: unknown, failed: () => void): WorkerHandle {
-  const glue = `let deliver;
-onmessage = (first) => {
-  const early = [];
-  onmessage = (event) => (deliver ? deliver(event.data) : early.push(event.data));
-  (${source})({ receive: (callback) => { deliver = callback; early.forEach(callback); } }, first.data);
+  // The first message is the data; messages that follow wait in the worker's queue until `receive` has been called.
+  const glue = `onmessage = (first) => {
+  (${source})({ receive: (callback) => { onmessage = (event) => callback(event.data); } }, first.data);
 };`;
   const url = URL.createObjectURL(new Blob([glue], { type: "text/javascript" }));
   const worker = new Worker(url);

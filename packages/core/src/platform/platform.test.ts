@@ -1,0 +1,71 @@
+import { resolveObjectURL } from "node:buffer";
+import { Worker as NodeWorker } from "node:worker_threads";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { createWasmDevice } from "../targets/wasm/device.ts";
+import { call, heavyKernel, parallel, program } from "../targets/wasm/test-programs.ts";
+import { availableParallelism, canBlock, compileWasm, hasRelaxedSimd, isNode, v8Version } from "./platform.ts";
+
+describe("Node", () => {
+  it("knows where it runs", () => {
+    expect(isNode()).toBe(true);
+    expect(availableParallelism()).toBeGreaterThan(0);
+    expect(canBlock()).toBe(true);
+    const [major, minor] = process.versions.v8.split(".").map(Number);
+    expect(v8Version()).toEqual([major, minor]);
+  });
+
+  it("compiles relaxed SIMD where it says so, without a word on stderr", () => {
+    const write = vi.spyOn(process.stderr, "write");
+    expect(hasRelaxedSimd()).toBe(true);
+    const empty = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+    expect(compileWasm(empty)).toBeInstanceOf(WebAssembly.Module);
+    expect(() => compileWasm(Uint8Array.of(1, 2, 3))).toThrow(WebAssembly.CompileError);
+    expect(write).not.toHaveBeenCalled();
+    write.mockRestore();
+  });
+});
+
+/** A browser's Worker on top of Node's: loads its script from a blob URL, asynchronously, and has `onmessage`. */
+class BlobWorker {
+  private readonly started: Promise<NodeWorker>;
+  onerror: ((event: { preventDefault(): void }) => void) | null = null;
+
+  constructor(url: string) {
+    this.started = resolveObjectURL(url)!
+      .text()
+      .then((text) => {
+        const shim = `require("node:worker_threads").parentPort.on("message", (data) => globalThis.onmessage({ data }));`;
+        const worker = new NodeWorker(`${shim}\n${text}`, { eval: true });
+        worker.unref();
+        return worker;
+      });
+  }
+  postMessage(message: unknown): void {
+    void this.started.then((worker) => worker.postMessage(message));
+  }
+  terminate(): void {
+    void this.started.then((worker) => worker.terminate());
+  }
+}
+
+describe("browsers", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("starts workers from a blob, which join when their event loop has the program", async () => {
+    vi.stubGlobal("Deno", {}); // "not Node"
+    vi.stubGlobal("Worker", BlobWorker);
+    expect(isNode()).toBe(false);
+    // Without Node's flag Node 20 compiles no relaxed SIMD; strict needs none.
+    const device = createWasmDevice({ threads: 3, threadsFrom: 0, strict: true });
+    const kernel = heavyKernel("heavy", 64, 256, 200);
+    const e = device.compile(program([kernel], [parallel([call(0, [0, 65536])], 2)], { arenaBytes: 131072 }));
+    let counts: number[] = [];
+    for (let round = 0; round < 200 && Math.min(...counts, counts.length - 1) < 1; round++) {
+      device.run(e, []);
+      counts = device.chunkCounts();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(Math.min(...counts)).toBeGreaterThan(0);
+    device.close();
+  });
+});
