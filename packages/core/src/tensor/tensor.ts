@@ -4,6 +4,7 @@ import type { Value } from "../graph/node.ts";
 import { constantValue, scalar } from "../graph/ops/source.ts";
 import { allocate, type DType, type Shape, sizeOf, type TypedArray } from "../graph/types.ts";
 import { evaluateSync, hostData } from "./engine.ts";
+import * as ops from "./ops/index.ts";
 
 export type NestedNumbers = number | boolean | readonly NestedNumbers[];
 /** What operations take for a tensor. Plain numbers take the dtype of the other operand. */
@@ -78,6 +79,164 @@ export class Tensor {
       });
     }
     return this.dataSync()[0];
+  }
+  // Operations; what they mean, and their dtypes, stand with `ops`.
+  add(other: TensorLike): Tensor {
+    return ops.add(this, other);
+  }
+  sub(other: TensorLike): Tensor {
+    return ops.subtract(this, other);
+  }
+  mul(other: TensorLike): Tensor {
+    return ops.multiply(this, other);
+  }
+  div(other: TensorLike): Tensor {
+    return ops.divide(this, other);
+  }
+  floorDiv(other: TensorLike): Tensor {
+    return ops.floorDivide(this, other);
+  }
+  mod(other: TensorLike): Tensor {
+    return ops.mod(this, other);
+  }
+  pow(other: TensorLike): Tensor {
+    return ops.power(this, other);
+  }
+  maximum(other: TensorLike): Tensor {
+    return ops.maximum(this, other);
+  }
+  minimum(other: TensorLike): Tensor {
+    return ops.minimum(this, other);
+  }
+  equal(other: TensorLike): Tensor {
+    return ops.equal(this, other);
+  }
+  notEqual(other: TensorLike): Tensor {
+    return ops.notEqual(this, other);
+  }
+  less(other: TensorLike): Tensor {
+    return ops.less(this, other);
+  }
+  lessEqual(other: TensorLike): Tensor {
+    return ops.lessEqual(this, other);
+  }
+  greater(other: TensorLike): Tensor {
+    return ops.greater(this, other);
+  }
+  greaterEqual(other: TensorLike): Tensor {
+    return ops.greaterEqual(this, other);
+  }
+  logicalAnd(other: TensorLike): Tensor {
+    return ops.logicalAnd(this, other);
+  }
+  logicalOr(other: TensorLike): Tensor {
+    return ops.logicalOr(this, other);
+  }
+  matmul(other: TensorLike): Tensor {
+    return ops.matmul(this, other);
+  }
+  neg(): Tensor {
+    return ops.negative(this);
+  }
+  abs(): Tensor {
+    return ops.abs(this);
+  }
+  sign(): Tensor {
+    return ops.sign(this);
+  }
+  floor(): Tensor {
+    return ops.floor(this);
+  }
+  ceil(): Tensor {
+    return ops.ceil(this);
+  }
+  exp(): Tensor {
+    return ops.exp(this);
+  }
+  log(): Tensor {
+    return ops.log(this);
+  }
+  sqrt(): Tensor {
+    return ops.sqrt(this);
+  }
+  rsqrt(): Tensor {
+    return ops.rsqrt(this);
+  }
+  square(): Tensor {
+    return ops.square(this);
+  }
+  tanh(): Tensor {
+    return ops.tanh(this);
+  }
+  sigmoid(): Tensor {
+    return ops.sigmoid(this);
+  }
+  relu(): Tensor {
+    return ops.relu(this);
+  }
+  logicalNot(): Tensor {
+    return ops.logicalNot(this);
+  }
+  sum(axis: ops.Axis = null, keepdims = false): Tensor {
+    return ops.sum(this, axis, keepdims);
+  }
+  mean(axis: ops.Axis = null, keepdims = false): Tensor {
+    return ops.mean(this, axis, keepdims);
+  }
+  max(axis: ops.Axis = null, keepdims = false): Tensor {
+    return ops.max(this, axis, keepdims);
+  }
+  min(axis: ops.Axis = null, keepdims = false): Tensor {
+    return ops.min(this, axis, keepdims);
+  }
+  prod(axis: ops.Axis = null, keepdims = false): Tensor {
+    return ops.prod(this, axis, keepdims);
+  }
+  any(axis: ops.Axis = null, keepdims = false): Tensor {
+    return ops.any(this, axis, keepdims);
+  }
+  all(axis: ops.Axis = null, keepdims = false): Tensor {
+    return ops.all(this, axis, keepdims);
+  }
+  variance(axis: ops.Axis = null, keepdims = false): Tensor {
+    return ops.variance(this, axis, keepdims);
+  }
+  std(axis: ops.Axis = null, keepdims = false): Tensor {
+    return ops.std(this, axis, keepdims);
+  }
+  argmax(axis: number | null = null, keepdims = false): Tensor {
+    return ops.argmax(this, axis, keepdims);
+  }
+  argmin(axis: number | null = null, keepdims = false): Tensor {
+    return ops.argmin(this, axis, keepdims);
+  }
+  softmax(axis = -1): Tensor {
+    return ops.softmax(this, axis);
+  }
+  clip(low: TensorLike | null, high: TensorLike | null): Tensor {
+    return ops.clip(this, low, high);
+  }
+  cast(dtype: DType): Tensor {
+    return ops.cast(this, dtype);
+  }
+  reshape(shape: Shape): Tensor {
+    return ops.reshape(this, shape);
+  }
+  transpose(axes: readonly number[] | null = null): Tensor {
+    return ops.transpose(this, axes);
+  }
+  expandDims(axis: number | readonly number[]): Tensor {
+    return ops.expandDims(this, axis);
+  }
+  squeeze(axis: number | readonly number[] | null = null): Tensor {
+    return ops.squeeze(this, axis);
+  }
+  /** The block of `sizes` that begins at `start`; a size of -1 reaches to the end. */
+  slice(start: readonly number[], sizes: readonly number[]): Tensor {
+    return ops.slice(this, start, sizes);
+  }
+  take(indices: TensorLike, axis: number | null = null): Tensor {
+    return ops.take(this, indices, axis);
   }
   toString(): string {
     return `Tensor(${this.dtype} ${formatShape(this.shape)})`;

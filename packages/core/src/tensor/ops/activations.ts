@@ -1,0 +1,154 @@
+/** Activation functions with Keras' formulas; numerically stable, with gradients that need little. */
+import * as g from "../../graph/ops/index.ts";
+import { normalizeAxes, normalizeAxis } from "../../graph/types.ts";
+import { Tensor, type TensorLike } from "../tensor.ts";
+import {
+  abs,
+  add,
+  clip,
+  divide,
+  equal,
+  erf,
+  exp,
+  expm1,
+  greater,
+  less,
+  lessEqual,
+  log,
+  log1p,
+  minimum,
+  multiply,
+  negative,
+  sqrt,
+  square,
+  subtract,
+  tanh,
+  where,
+} from "./elementwise.ts";
+import { cumsum, sort } from "./order.ts";
+import { inComputeDtype, toFloat, toNumber } from "./promote.ts";
+import { max, sum } from "./reduce.ts";
+import { reverse, sliceAxis } from "./shape.ts";
+
+export const relu = (x: TensorLike): Tensor => inComputeDtype([toNumber(x)], g.relu);
+export const relu6 = (x: TensorLike): Tensor => minimum(relu(x), 6);
+export const sigmoid = (x: TensorLike): Tensor => inComputeDtype([toFloat(x)], g.sigmoid);
+export const leakyRelu = (x: TensorLike, negativeSlope = 0.2): Tensor => {
+  const y = toFloat(x);
+  return where(greater(y, 0), y, multiply(y, negativeSlope));
+};
+/** log(1 + e^x) = max(x, 0) + log1p(e^-|x|). */
+export const softplus = (x: TensorLike): Tensor => {
+  const y = toFloat(x);
+  return customSoftplus(y);
+};
+function customSoftplus(y: Tensor): Tensor {
+  const value = add(relu(y), log1p(exp(negative(abs(y)))));
+  const [out] = g.customGradient([value.value], [y.value], ([dy]) => [g.mul(dy, g.sigmoid(y.value))]);
+  return new Tensor(out);
+}
+export const softsign = (x: TensorLike): Tensor => {
+  const y = toFloat(x);
+  return divide(y, add(abs(y), 1));
+};
+export const silu = (x: TensorLike): Tensor => {
+  const y = toFloat(x);
+  return multiply(y, sigmoid(y));
+};
+export const swish = silu;
+export const logSigmoid = (x: TensorLike): Tensor => negative(softplus(negative(toFloat(x))));
+export const elu = (x: TensorLike, alpha = 1): Tensor => {
+  const y = toFloat(x);
+  const positive = greater(y, 0);
+  return where(positive, y, multiply(expm1(where(positive, 0, y)), alpha));
+};
+export const selu = (x: TensorLike): Tensor => multiply(elu(x, 1.6732632423543772), 1.0507009873554805);
+export const celu = (x: TensorLike, alpha = 1): Tensor => {
+  const y = toFloat(x);
+  return add(relu(y), multiply(expm1(divide(minimum(y, 0), alpha)), alpha));
+};
+/** x·Φ(x); the default is the tanh approximation, as keras.ops has it. */
+export const gelu = (x: TensorLike, approximate = true): Tensor => {
+  const y = toFloat(x);
+  if (!approximate) return multiply(multiply(y, 0.5), add(erf(multiply(y, Math.SQRT1_2)), 1));
+  const inner = multiply(Math.sqrt(2 / Math.PI), add(y, multiply(0.044715, multiply(y, square(y)))));
+  return multiply(multiply(y, 0.5), add(tanh(inner), 1));
+};
+export const mish = (x: TensorLike): Tensor => {
+  const y = toFloat(x);
+  return multiply(y, tanh(softplus(y)));
+};
+export const hardSigmoid = (x: TensorLike): Tensor => divide(relu6(add(toFloat(x), 3)), 6);
+export const hardSilu = (x: TensorLike): Tensor => multiply(toFloat(x), hardSigmoid(x));
+export const hardSwish = hardSilu;
+export const hardTanh = (x: TensorLike): Tensor => clip(toFloat(x), -1, 1);
+export const hardShrink = (x: TensorLike, threshold = 0.5): Tensor => {
+  const y = toFloat(x);
+  return where(greater(abs(y), threshold), y, 0);
+};
+export const softShrink = (x: TensorLike, threshold = 0.5): Tensor => {
+  const y = toFloat(x);
+  return where(greater(y, threshold), subtract(y, threshold), where(less(y, -threshold), add(y, threshold), 0));
+};
+export const tanhShrink = (x: TensorLike): Tensor => subtract(toFloat(x), tanh(x));
+export const threshold = (x: TensorLike, limit: number, value: number): Tensor => {
+  const y = toFloat(x);
+  return where(greater(y, limit), y, value);
+};
+export const squareplus = (x: TensorLike, b = 4): Tensor => {
+  const y = toFloat(x);
+  return divide(add(y, sqrt(add(square(y), b))), 2);
+};
+export const sparsePlus = (x: TensorLike): Tensor => {
+  const y = toFloat(x);
+  return where(lessEqual(y, -1), 0, where(less(y, 1), multiply(0.25, square(add(y, 1))), y));
+};
+export const sparseSigmoid = (x: TensorLike): Tensor => {
+  const y = toFloat(x);
+  return where(lessEqual(y, -1), 0, where(less(y, 1), multiply(0.5, add(y, 1)), 1));
+};
+/** The first half of an axis times the sigmoid of the second. */
+export function glu(x: TensorLike, axis = -1): Tensor {
+  const y = toFloat(x);
+  const a = normalizeAxis(axis, y.ndim, "glu");
+  const half = y.shape[a] / 2;
+  return multiply(sliceAxis(y, a, 0, half), sigmoid(sliceAxis(y, a, half, 2 * half)));
+}
+
+/** e^x / Σ e^x over `axis` (one or several), with the maximum taken out. */
+export function softmax(x: TensorLike, axis: number | readonly number[] | null = -1): Tensor {
+  const y = toFloat(x);
+  const axes = normalizeAxes(axis, y.ndim, "softmax");
+  const e = exp(subtract(y, stop(max(y, axes, true))));
+  return divide(e, sum(e, axes, true));
+}
+/** x - log Σ e^x over `axis`. */
+export function logSoftmax(x: TensorLike, axis: number | readonly number[] | null = -1): Tensor {
+  const y = toFloat(x);
+  const axes = normalizeAxes(axis, y.ndim, "logSoftmax");
+  const shifted = subtract(y, stop(max(y, axes, true)));
+  return subtract(shifted, log(sum(exp(shifted), axes, true)));
+}
+const stop = (x: Tensor) => new Tensor(g.stopGradient(x.value));
+
+/** Projection onto the probability simplex along `axis` (Martins and Astudillo 2016). */
+export function sparsemax(x: TensorLike, axis = -1): Tensor {
+  const y = toFloat(x);
+  const a = normalizeAxis(axis, y.ndim, "sparsemax");
+  const sorted = reverse(sort(y, a), [a]);
+  const rank = add(new Tensor(g.iota(y.shape, a, "f32")), 1);
+  const sums = cumsum(sorted, a);
+  const support = greater(add(1, multiply(rank, sorted)), sums);
+  const k = sum(where(support, 1, 0), a, true);
+  const chosen = sum(where(equal(rank, k), sums, 0), a, true);
+  const tau = divide(subtract(chosen, 1), k);
+  const value = relu(subtract(y, stop(tau)));
+  // dx = support·(dy - mean of dy over the support).
+  const positive = greater(value, 0);
+  const [out] = g.customGradient([value.value], [y.value], ([dy]) => {
+    const d = where(positive, new Tensor(dy), 0);
+    const n = sum(where(positive, 1, 0), a, true);
+    return [where(positive, subtract(d, divide(sum(d, a, true), n)), 0).value];
+  });
+  return new Tensor(out);
+}

@@ -1,0 +1,10 @@
+/** Functions on tensors, with Keras' names in camelCase; all lazy, all differentiable where mathematics allows. */
+export * from "./activations.ts";
+export { averagePool, conv, convTranspose, type DataFormat, depthwiseConv, maxPool, separableConv } from "./conv.ts";
+export * from "./elementwise.ts";
+export * from "./linalg.ts";
+export * from "./nn.ts";
+export * from "./order.ts";
+export { promoteDtypes } from "./promote.ts";
+export * from "./reduce.ts";
+export * from "./shape.ts";
