@@ -132,7 +132,9 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
   };
   for (const v of source.inputs) if (isUsed(v, reads)) placeOf(v);
 
-  for (const group of groups) emitGroup(group, { isBuffer, profile, placeOf, inArena, step, steps, aliases });
+  for (const group of groups) {
+    if (outputsOf(group).some((v) => sizeOf(v.shape) > 0)) emitGroup(group, { isBuffer, profile, placeOf, inArena, step, steps, aliases });
+  }
 
   // Writes that could not happen in place.
   for (const w of writes) {

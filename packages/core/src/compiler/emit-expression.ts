@@ -162,6 +162,8 @@ export class ExpressionEmitter {
     const s = this.strides.get(k);
     if (this.registers.has(v)) result = -1;
     else if (scalarConstantOf(v) !== undefined) result = -1;
+    // Members are known only where they were computed; hoisting must not reach them.
+    else if (this.options.isMember?.(v)) result = Number.POSITIVE_INFINITY;
     else if (s && this.options.isBuffer(v)) result = lastNonZero(s.strides);
     else {
       const rule = v.node.op.kernel;

@@ -373,14 +373,13 @@ export function readsOf(group: Group, buffers: Set<Value>): Set<Value> {
     case "lower": {
       for (const v of group.node.inputs) reads.add(buffers.has(v) ? v : baseOf(v).base);
       const inside = new Set<Value>([group.node.outputs[0], ...group.chain.map((c) => c.outputs[0])]);
-      for (const c of group.chain) {
-        for (const v of c.inputs) {
-          if (inside.has(baseOf(v).base)) continue;
-          if (buffers.has(v)) reads.add(v);
-          else
-            for (const leaf of leavesOf(v, (x) => buffers.has(x))) if (buffers.has(leaf.value)) reads.add(leaf.value);
-        }
-      }
+      const visit = (v: Value): void => {
+        const { base } = baseOf(v);
+        if (inside.has(base)) return;
+        if (buffers.has(base)) reads.add(base);
+        else for (const i of base.node.inputs) visit(i);
+      };
+      for (const c of group.chain) for (const v of c.inputs) visit(v);
     }
   }
   return reads;

@@ -7,10 +7,15 @@ import * as binary from "./binary.ts";
 import * as cast from "./cast.ts";
 import * as contract from "./contract.ts";
 import * as conv from "./conv.ts";
+import * as cumulative from "./cumulative.ts";
+import * as gather from "./gather.ts";
 import * as iota from "./iota.ts";
+import * as pool from "./pool.ts";
+import * as random from "./random.ts";
 import * as reduce from "./reduce.ts";
 import type { Sample, Samples } from "./sample.ts";
 import * as select from "./select.ts";
+import * as sort from "./sort.ts";
 import * as unary from "./unary.ts";
 import * as view from "./view.ts";
 
@@ -29,9 +34,14 @@ const families: Record<string, Family> = {
   cast,
   contract,
   conv,
+  cumulative,
+  gather,
   iota,
+  pool,
+  random,
   reduce,
   select,
+  sort,
   unary,
   view,
 };

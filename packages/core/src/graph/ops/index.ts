@@ -78,8 +78,22 @@ export {
   convOp,
   convOutputSpatial,
 } from "./conv.ts";
+export { cumProd, cumProdOp, cumSum, cumSumOp } from "./cumulative.ts";
+export {
+  dynamicSlice,
+  dynamicUpdateSlice,
+  gather,
+  gatherOp,
+  scatterAdd,
+  scatterAddAlongAxis,
+  scatterAddOp,
+  takeAlongAxis,
+} from "./gather.ts";
 export type { IotaAttrs } from "./iota.ts";
 export { iota, iotaOp } from "./iota.ts";
+export { avgPool, avgPoolGrad, maxPool, maxPoolGrad, maxPoolOp, maxPoolSelect } from "./pool.ts";
+export * as random from "./random.ts";
+export { randomBits } from "./random.ts";
 export type { ReduceAttrs } from "./reduce.ts";
 export {
   argMax,
@@ -94,6 +108,7 @@ export {
   reduceSumOp,
 } from "./reduce.ts";
 export { select, selectOp } from "./select.ts";
+export { argSortOp, sort, topK } from "./sort.ts";
 export * from "./source.ts";
 export {
   abs,

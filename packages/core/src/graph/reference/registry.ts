@@ -5,14 +5,36 @@ import { references as binary } from "../ops/binary.ts";
 import { references as cast } from "../ops/cast.ts";
 import { references as contract } from "../ops/contract.ts";
 import { references as conv } from "../ops/conv.ts";
+import { references as cumulative } from "../ops/cumulative.ts";
+import { references as gather } from "../ops/gather.ts";
 import { references as iota } from "../ops/iota.ts";
+import { references as pool } from "../ops/pool.ts";
+import { references as random } from "../ops/random.ts";
 import { references as reduce } from "../ops/reduce.ts";
 import { references as select } from "../ops/select.ts";
+import { references as sort } from "../ops/sort.ts";
 import { references as unary } from "../ops/unary.ts";
 import { references as view } from "../ops/view.ts";
 import type { Reference } from "./array.ts";
 
-const families = [alias, assemble, binary, cast, contract, conv, iota, reduce, select, unary, view];
+const families = [
+  alias,
+  assemble,
+  binary,
+  cast,
+  contract,
+  conv,
+  cumulative,
+  gather,
+  iota,
+  pool,
+  random,
+  reduce,
+  select,
+  sort,
+  unary,
+  view,
+];
 
 // biome-ignore lint/suspicious/noExplicitAny: attrs are private to each op.
 export const references: ReadonlyMap<string, Reference<any>> = new Map(
