@@ -130,8 +130,8 @@ function lazyRows(t: Tensor): RowSource | null {
     }
     const dependent = inputs.some((v) => rowwise.has(v.node));
     if (!dependent) {
-      // A number spread over the rows, e.g. the 255 of x.div(255), is made again for each batch.
-      if (op.name === "broadcastTo" && inputs[0].node.op.name === "constant" && sizeOf(inputs[0].shape) === 1) continue;
+      // Something spread over the rows, e.g. the 255 of x.div(255), is spread again for each batch.
+      if (isSpread(node, n)) continue;
       if (out.length > 0 && out[0] === n) return null;
       continue;
     }
@@ -162,7 +162,7 @@ function lazyRows(t: Tensor): RowSource | null {
         const out = node.outputs[0];
         if (now.has(out) || node.op.name === "constant") continue;
         const inputs = node.inputs.map((v) => now.get(v) ?? v);
-        const spread = node.op.name === "broadcastTo" && out.shape[0] === n;
+        const spread = isSpread(node, n) || (node.op.name === "broadcastTo" && rowwise.has(node));
         const resized = spread || (node.op.name === "reshape" && rowwise.has(node));
         const attrs = resized ? { ...(node.attrs as object), shape: [rows, ...out.shape.slice(1)] } : node.attrs;
         now.set(out, apply1(node.op, inputs, attrs));
@@ -170,6 +170,13 @@ function lazyRows(t: Tensor): RowSource | null {
       return now.get(root)!;
     },
   };
+}
+
+/** Whether a node repeats a value without rows for every row. */
+function isSpread(node: Node, rows: number): boolean {
+  if (node.op.name !== "broadcastTo" || node.types[0].shape[0] !== rows) return false;
+  const from = node.inputs[0].shape;
+  return from.length < node.types[0].shape.length || from[0] === 1;
 }
 
 /** With a single row, a constant counts as data only if it has the rank of the result (else [1] could be a scale). */

@@ -215,9 +215,10 @@ export class Trainer {
     if (kind === "predict") return;
     const outputs = treeLeaves(inferOutputs(model, open, {}), isOpen);
     const targets = data.y === null ? [] : treeLeaves(data.y, isRowSource);
+    const names = model.outputNames;
+    const loss = this.prepared?.loss ?? new CompiledLoss(this.options!, names, outputs.length);
+    checkMistakes(model, loss, targets, outputs);
     if (!this.prepared) {
-      const names = model.outputNames;
-      const loss = new CompiledLoss(this.options!, names, outputs.length);
       const yTrue = outputs.map((_, i) => (targets[i] ? [null, ...targets[i].rowShape] : null));
       const metrics = new CompiledMetrics(this.options!, names, { yTrue, yPred: outputs.map((o) => o.shape) });
       const outputTrackers = loss.losses.map((l, i) =>
@@ -225,7 +226,6 @@ export class Trainer {
       );
       this.prepared = { loss, metrics, outputTrackers };
     }
-    checkMistakes(model, this.prepared.loss!, targets, outputs);
     if (kind === "train") this.buildOptimizer();
   }
 
