@@ -8,7 +8,7 @@ export interface Code {
   readonly key: string;
   readonly bytes: Uint8Array;
   readonly module: WebAssembly.Module;
-  readonly step: ((thread: number, control: number, generation: number) => number) | undefined;
+  readonly step: ((thread: number, control: number, generation: number, sync: number) => number) | undefined;
   readonly run: (control: number) => void;
   readonly calls: (
     control: number,

@@ -150,6 +150,22 @@ describe("running programs", () => {
     expect(times.every((t) => t.milliseconds >= 0 && t.bytes > 0)).toBe(true);
   });
 
+  it("lets a thread arrive when the step is over and its control block holds something else", () => {
+    const d = device({ threads: 2, threadsFrom: 0 });
+    const e = d.compile(expensive(manyStages(5, 4).program));
+    d.run(e, []);
+    const { code, control } = e as unknown as {
+      code: { step(thread: number, control: number, generation: number, sync: number): number };
+      control: number;
+    };
+    const { sync, generation } = (d as unknown as { pool: { sync: number; generation: number } }).pool;
+    d.release(e);
+    const { memory } = d as unknown as { memory: { view(address: number, bytes: number): Uint8Array } };
+    memory.view(control, 256).fill(0xeb);
+    expect(code.step(1, control, generation, sync)).toBe(0);
+    expect(code.step(1, control, generation - 1, sync)).toBe(0);
+  });
+
   it("gives each thread scratch of its own", () => {
     // A kernel without scratch buffers still gets the pointer; two programs of different needs share one block.
     const d = device({ threads: 3, threadsFrom: 0 });

@@ -147,7 +147,7 @@ export class WasmDevice implements Device {
     this.prepare(e, stores);
     let status = 0;
     try {
-      if (e.threaded) status = e.code.step!(0, e.control, this.pool.nextGeneration());
+      if (e.threaded) status = e.code.step!(0, e.control, this.pool.nextGeneration(), this.pool.sync);
       else e.code.run(e.control);
     } catch (error) {
       this.fail(e, error);

@@ -19,7 +19,7 @@ const CALLS_PER_GROUP = 64;
 
 /**
  * The module imports `env.memory` only and holds no address: the same bytes serve any placement. Exports are
- * `step(thread, control, generation) → status`, `run(control)` and `calls`, see `step.ts`.
+ * `step(thread, control, generation, sync) → status`, `run(control)` and `calls`, see `step.ts`.
  */
 export function emitProgram(program: LoopProgram, options: ProgramOptions): Uint8Array {
   const module = new ModuleBuilder(options);
@@ -69,7 +69,7 @@ export function emitProgram(program: LoopProgram, options: ProgramOptions): Uint
     const chunk = add("chunk", 6, 0, (c) => emitChunk(c, dispatch, callsFunction));
     module.exportFunction(
       "step",
-      add("step", 3, 1, (c) => emitStep(c, chunk)),
+      add("step", 4, 1, (c) => emitStep(c, chunk)),
     );
   }
   return module.finish();

@@ -51,7 +51,7 @@ const workerSource = `(port, { memory, sync, thread, D }) => {
   function join(step, control, generation) {
     Atomics.store(words, record + D.active, 1);
     try {
-      step(thread, control, generation);
+      step(thread, control, generation, sync);
     } catch (error) {
       const text = String(error && error.message || error).slice(0, D.errorBytes);
       const bytes = new Uint8Array(memory.buffer, sync + 4 * (record + D.error), text.length);

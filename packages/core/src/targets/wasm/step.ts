@@ -80,18 +80,18 @@ export function emitRun(c: Code, calls: number): void {
 }
 
 /**
- * `step(thread, control, generation) → 0 done, 1 aborted, 2 no progress`. Thread 0 opens the step and returns when it is
+ * `step(thread, control, generation, sync) → 0 done, 1 aborted, 2 no progress`. Thread 0 opens the step and returns when it is
  * done; others join, help as long as there are chunks, and may arrive late or never.
  *
  * A thread can be held up anywhere, even until the step is over and its control block is in other use. Therefore the
- * header is read before the state; only when the state then shows an open stage of this generation are those values
- * true, and nothing is done on the strength of a table before a compare-and-swap has succeeded, which keeps the step
+ * synchronisation block, which stays, is a parameter, and the header is read before the state: only when the state then
+ * shows an open stage of this generation are those values true, and nothing is done on the strength of a table before a compare-and-swap has succeeded, which keeps the step
  * from ending until the chunk is complete.
  */
 export function emitStep(c: Code, chunkFunction: number): void {
-  const [thread, control, generation] = [0, 1, 2];
+  const [thread, control, generation, sync] = [0, 1, 2, 3];
   const i32 = () => c.local("i32");
-  const [sync, scratch, record, stages, stageTable, callTable] = [i32(), i32(), i32(), i32(), i32(), i32()];
+  const [scratch, record, stages, stageTable, callTable] = [i32(), i32(), i32(), i32(), i32()];
   const [hook, first, atHook, hooked, hookWaits, joined] = [i32(), i32(), i32(), i32(), i32(), i32()];
   const [stage, chunk, entry, chunks, spins, spinLimit, waits] = [i32(), i32(), i32(), i32(), i32(), i32(), i32()];
   const word = c.local("i64");
@@ -99,7 +99,6 @@ export function emitStep(c: Code, chunkFunction: number): void {
   const lastWord = c.local("i64");
 
   const header = (offset: number, into: number) => c.get(control).atomicLoad(offset).set(into);
-  header(CONTROL.sync, sync);
   header(CONTROL.stages, stages);
   header(CONTROL.stageTable, stageTable);
   header(CONTROL.callTable, callTable);
