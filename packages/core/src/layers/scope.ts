@@ -1,7 +1,7 @@
 /** The call scope: what layers share while one model call is traced or computed (mode, added losses, random streams). */
 
 import type { Value } from "../graph/node.ts";
-import { bitwiseXor, broadcastTo, concat, constantValue, reshape } from "../graph/ops/index.ts";
+import { constantValue, random } from "../graph/ops/index.ts";
 import { hashParts } from "../initializers/generator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -57,12 +57,6 @@ export function enterCall<T>(scope: CallScope, training: boolean, body: () => T)
 export function randomKey(scope: CallScope, seed: number | null): Value {
   const place =
     seed === null ? ["layer", scope.seed, `${scope.path}/${scope.calls++}`] : ["layer seed", seed, scope.calls++];
-  const high = u32(hashParts([...place, "high"]));
-  const low = u32(hashParts([...place, "low"]));
-  const step = reshape(scope.step(), [1]);
-  return concat([high, bitwiseXor(low, broadcastTo(step, [1]))], 0);
-}
-
-function u32(x: number): Value {
-  return constantValue(Uint32Array.of(x), { shape: [1], dtype: "u32" });
+  const words = Uint32Array.of(hashParts([...place, "high"]), hashParts([...place, "low"]));
+  return random.foldIn(constantValue(words, { shape: [2], dtype: "u32" }), scope.step());
 }

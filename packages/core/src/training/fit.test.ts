@@ -94,7 +94,7 @@ describe("fit", () => {
     const logs = lambdaCallback({ batchLogs: true, onTrainBatchEnd: (_, l) => void batches.push(l!["loss"]) });
     model.optimizer.learningRate = 0;
     await model.fit(x, y, { ...quiet, batchSize: 4, shuffle: false, callbacks: [logs] });
-    const target = await y.data();
+    const target = [...(await y.data())];
     const mean = (n: number) => target.slice(0, n).reduce((s, v) => s + v * v, 0) / n;
     expect(batches).toHaveLength(3);
     [4, 8, 10].forEach((n, i) => {

@@ -102,6 +102,7 @@ export async function runFit(trainer: Trainer, x: DataTree, y: DataTree | null, 
       await each(trainer, callbacks, (c) => c.onEpochEnd(epoch, logs));
       await yielder.yield();
     }
+    trainer.optimizer.finalizeVariableValues();
     await each(trainer, callbacks, (c) => c.onTrainEnd({}));
   } finally {
     line.end();

@@ -162,11 +162,12 @@ function update(optimizer: Optimizer, variables: readonly Variable[], loss: Tens
     });
   }
   const targets = variables.map((v) => v.value());
-  const found = gradients([loss.value], [scalar(1, loss.dtype)], targets);
-  const pairs = found.flatMap((g, i) => (g === null ? [] : [{ grad: new Tensor(g), variable: variables[i] }]));
+  // The optimizer divides by the loss scale again, after gradients too small for half precision have survived.
+  const { lossScaleFactor } = optimizer.options as { lossScaleFactor?: number | null };
+  const found = gradients([loss.value], [scalar(lossScaleFactor ?? 1, loss.dtype)], targets);
   optimizer.apply(
-    pairs.map((p) => p.grad),
-    pairs.map((p) => p.variable),
+    found.map((g) => (g === null ? null : new Tensor(g))),
+    variables,
   );
   for (const v of variables) {
     const constraint = constraintOf(v);

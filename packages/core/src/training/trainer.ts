@@ -11,7 +11,7 @@ import { type Optimizer, optimizerRegistry } from "../optimizers/index.ts";
 import { currentSettings, onConfigure } from "../tensor/config.ts";
 import { type Tensor, tensorFrom } from "../tensor/tensor.ts";
 import type { Tree } from "../tensor/tree.ts";
-import { flatten, Variable } from "../tensor/variable.ts";
+import { Variable } from "../tensor/variable.ts";
 import { BatchOrder } from "./batches.ts";
 import { checkBatchSize, checkFinite, checkRows } from "./checks.ts";
 import { withClassWeight } from "./class-weight.ts";
@@ -226,7 +226,7 @@ export class Trainer {
       );
       this.prepared = { loss, metrics, outputTrackers };
     }
-    if (kind === "train") this.buildOptimizer();
+    if (kind === "train") this.optimizer.build(model.trainableWeights);
   }
 
   /** The compiled step for batches of `rows`. */
@@ -343,15 +343,6 @@ export class Trainer {
       stepCounter: this.stepCounter,
       seed: currentSettings().seed,
     };
-  }
-  /** Moves the trainable weights into one flat variable, so that one kernel updates them all, and makes the slots. */
-  private buildOptimizer(): void {
-    const variables = this.model.trainableWeights;
-    const floats = variables.filter((v) => v.dtype === "f32");
-    const root = floats[0]?.parent?.root;
-    if (floats.length > 1 && !floats.every((v) => v.parent && v.parent.root === root))
-      flatten(floats, `${this.model.name} weights`);
-    this.optimizer.build(variables);
   }
   /** A record by output name as a list in the model's order. */
   private inOutputOrder(tree: Tree<RowSource>): Tree<RowSource> {
