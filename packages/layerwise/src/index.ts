@@ -1,4 +1,11 @@
-/** Layerwise for Node: all of `@layerwise/core`, data sets, and reports for the terminal. */
+/** Layerwise for Node: all of `@layerwise/core`, the native target, data sets, and reports for the terminal. */
+import { configure } from "@layerwise/core";
+import { installNative } from "./native/index.ts";
+
 export * from "@layerwise/core";
 export * as datasets from "./datasets/index.ts";
 export * as report from "./report/index.ts";
+
+installNative();
+const device = process.env["LAYERWISE_DEVICE"];
+if (device) configure({ device });

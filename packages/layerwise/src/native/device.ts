@@ -1,20 +1,16 @@
 /** The native device: programs compiled by the system's C compiler, run by the runtime library through koffi. */
 
 import { availableParallelism } from "node:os";
-import {
-  type Block,
-  type Device,
-  type Executable,
-  emitShard,
-  emitTable,
-  LayerwiseError,
-  type LoopProgram,
-  makeSchedule,
-  type TargetProfile,
-} from "@layerwise/core";
-import { type Koffi, loadKoffi, type NativeFunction } from "./ffi.ts";
+import { LayerwiseError, targets } from "@layerwise/core";
+import { type Koffi, loadKoffi, type NativeFunction, type NativeLibrary } from "./ffi.ts";
 import { runtimeSource } from "./runtime-source.ts";
 import { buildLibrary, findToolchain, machineLanes, type Toolchain } from "./toolchain.ts";
+
+type Block = targets.Block;
+type Device = targets.Device;
+type Executable = targets.Executable;
+type LoopProgram = targets.LoopProgram;
+type TargetProfile = targets.TargetProfile;
 
 export interface NativeOptions {
   readonly threads?: number;
@@ -27,6 +23,8 @@ const worthThreads = 0.06;
 
 interface Runtime {
   readonly koffi: Koffi;
+  /** Kept so that it stays loaded. */
+  readonly library: NativeLibrary;
   readonly alloc: NativeFunction;
   readonly free: NativeFunction;
   readonly pool: NativeFunction;
@@ -44,6 +42,7 @@ function openRuntime(toolchain: Toolchain): Runtime {
   const lib = koffi.load(buildLibrary([runtimeSource], toolchain).path);
   runtime = {
     koffi,
+    library: lib,
     alloc: lib.func("void *lw_alloc(int64_t bytes)"),
     free: lib.func("void lw_free(void *p)"),
     pool: lib.func("void *lw_pool(int32_t threads)"),
@@ -101,7 +100,8 @@ class NativeDevice implements Device {
   private readonly toolchain: Toolchain;
   private readonly rt: Runtime;
   private readonly pool: unknown;
-  private readonly libraries = new Map<string, BigUint64Array>();
+  /** Kernel addresses by library path. The library object is kept: koffi unloads what nobody refers to. */
+  private readonly libraries = new Map<string, { library: NativeLibrary; functions: BigUint64Array }>();
   private arenaBlock: NativeBlock;
   private bytes = 0;
 
@@ -188,21 +188,21 @@ class NativeDevice implements Device {
     const size = Math.ceil(n / shards);
     const sources: string[] = [];
     for (let from = 0; from < n; from += size)
-      sources.push(emitShard(program, from, Math.min(n, from + size), "lw", options));
+      sources.push(targets.emitShard(program, from, Math.min(n, from + size), "lw", options));
     if (n === 0) return new BigUint64Array(0);
-    sources.push(emitTable(n, "lw"));
+    sources.push(targets.emitTable(n, "lw"));
     const { path } = buildLibrary(sources, this.toolchain);
-    let functions = this.libraries.get(path);
-    if (!functions) {
-      functions = new BigUint64Array(n);
-      koffi.load(path).func("void lw_table(_Out_ uint64_t *out)")(functions);
-      this.libraries.set(path, functions);
-    }
+    const known = this.libraries.get(path);
+    if (known) return known.functions;
+    const functions = new BigUint64Array(n);
+    const library = koffi.load(path);
+    library.func("void lw_table(_Out_ uint64_t *out)")(functions);
+    this.libraries.set(path, { library, functions });
     return functions;
   }
 
   private tables(program: LoopProgram, functions: BigUint64Array) {
-    const { calls, stages, seconds } = makeSchedule(program);
+    const { calls, stages, seconds } = targets.makeSchedule(program);
     const bindings = calls.flatMap((c) => c.call.bindings);
     const table = new Int32Array(3 + calls.length * 4 + stages.length * 4 + bindings.length);
     table.set([calls.length, stages.length, bindings.length]);

@@ -161,7 +161,7 @@ class Interpreter {
       case "extract":
       case "broadcastLane": {
         const a = this.lanesOf(s.a);
-        const lane = s.kind === "splat" ? 0 : s.lane;
+        const lane = "lane" in s ? s.lane : 0;
         const out = this.result(s.dst);
         return () => {
           out.fill(a[lane]);

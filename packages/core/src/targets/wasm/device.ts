@@ -20,6 +20,8 @@ export interface WasmDeviceOptions {
   threads?: number;
   /** No fused multiply-add: the same bits as every other target. */
   strict?: boolean;
+  /** "direct" keeps 3×3 convolutions from Winograd's algorithm. */
+  convolution?: "auto" | "direct";
   /** Programs estimated below this many milliseconds run on one thread (default 0.15). */
   threadsFrom?: number;
 }
@@ -83,7 +85,8 @@ export class WasmDevice implements Device {
     this.threadsFrom = options.threadsFrom ?? WORTH_THREADS;
     this.memory = processMemory(shared);
     this.codes = new CodeCache(this.memory);
-    this.profile = { name: "wasm", lanes: 4, tile: engineTile(), strict: options.strict ?? false };
+    const strict = options.strict ?? false;
+    this.profile = { name: "wasm", lanes: 4, tile: engineTile(), strict, convolution: options.convolution ?? "auto" };
     this.pool = new WorkerPool(this.memory, this.threads);
   }
 

@@ -23,16 +23,19 @@ const bytesOf: Record<StorageType, number> = { f32: 4, i32: 4, u32: 4, u8: 1, bo
 export function emitMemory(e: KernelEmitter, s: MemoryStmt): void {
   switch (s.kind) {
     case "load":
-      return emitLoad(e, s);
+      emitLoad(e, s);
+      return;
     case "store":
-      return emitStore(e, s);
+      emitStore(e, s);
+      return;
     case "prefetch": {
       const offset = e.address(s.buffer, s.at);
       e.w.memory(op.i32Load, offset).op(op.drop);
       return;
     }
     case "gather":
-      return emitGather(e, s);
+      emitGather(e, s);
+      return;
     default:
       s satisfies never;
   }
@@ -84,7 +87,12 @@ function emitLoad(e: KernelEmitter, s: Load): void {
   }
   const count = s.count ?? dst.lanes;
   e.define(dst, (r) => {
-    const lanes = Math.max(1, Math.min(4, count - 4 * r));
+    const lanes = Math.min(4, count - 4 * r);
+    // Nothing may be read for lanes from `count` on: their addresses may lie outside the memory.
+    if (lanes <= 0) {
+      words(e, 0);
+      return;
+    }
     const element = (lane: number) => (4 * r + lane) * stride;
     if (size === 4) {
       // Addresses in reverse, so that each lane instruction finds its own under the vector.

@@ -34,7 +34,8 @@ export function emitOperation(e: KernelEmitter, s: OperationStmt): void {
         e.push(s.b, r);
         e.push(s.mask, r);
         if (s.dst.lanes === 1) w.op(op.select);
-        else w.simd(simd.bitselect);
+        // Masks are all set or all clear, so that the relaxed form (one blend on x64) has one result.
+        else w.simd(e.options.relaxedFma ? simd.relaxedLaneSelect32 : simd.bitselect);
       });
       return;
     case "convert":
@@ -49,6 +50,7 @@ export function emitOperation(e: KernelEmitter, s: OperationStmt): void {
         });
       return;
     case "splat":
+      e.noteSplat(s.dst, s.a);
       e.defineSame(s.dst, () => {
         if (s.dst.type === "mask") w.i32(0);
         e.push(s.a, 0);
@@ -73,16 +75,21 @@ export function emitOperation(e: KernelEmitter, s: OperationStmt): void {
       e.define(s.dst, () => extract(e, s.a, s.lane));
       return;
     case "broadcastLane":
-      e.defineSame(s.dst, () => {
-        const first = (s.lane % 4) * 4;
-        const r = Math.floor(s.lane / 4);
-        e.push(s.a, r);
-        e.push(s.a, r);
-        w.shuffle(Array.from({ length: 16 }, (_, i) => first + (i % 4)));
-      });
+      if (s.dst.lanes === 1) e.alias(s.dst, s.a);
+      else
+        e.defineSame(s.dst, () => {
+          const first = (s.lane % 4) * 4;
+          const r = Math.floor(s.lane / 4);
+          e.push(s.a, r);
+          e.push(s.a, r);
+          w.shuffle(Array.from({ length: 16 }, (_, i) => first + (i % 4)));
+        });
       return;
     case "iota":
-      e.define(s.dst, (r) => w.v128([4 * r, 4 * r + 1, 4 * r + 2, 4 * r + 3], false));
+      e.define(s.dst, (r) => {
+        if (s.dst.lanes === 1) w.i32(0);
+        else w.v128([4 * r, 4 * r + 1, 4 * r + 2, 4 * r + 3], false);
+      });
       return;
     default:
       s satisfies never;
@@ -182,6 +189,7 @@ function binary(e: KernelEmitter, name: BinaryOp, dst: Local, a: Operand, b: Ope
   const unsigned = a.type === "u32";
   const direct = a.type === "f32" ? floatBinary[name] : intBinary[name];
   const vector = a.lanes > 1;
+  if (vector && a.type === "f32" && (name === "min" || name === "max") && clamp(e, name, dst, a, b)) return;
   if (direct) {
     e.define(dst, (r) => {
       e.push(a, r);
@@ -251,6 +259,28 @@ function binary(e: KernelEmitter, name: BinaryOp, dst: Local, a: Operand, b: Ope
   }
 }
 
+/**
+ * Minimum or maximum with a constant: wasm's exact instructions take eight on x64 for the sake of NaN and signed zeros,
+ * the pseudo ones a single one. `pmin(x, c)` is `c < x ? c : x` and `pmax(x, c)` is `x < c ? c : x`: with x first, NaN in
+ * x stays; equal operands give x, which is wrong only for a zero of the other sign.
+ */
+function clamp(e: KernelEmitter, name: "min" | "max", dst: Local, a: Operand, b: Operand): boolean {
+  const [x, c] = a.kind === "const" ? [b, a] : [a, b];
+  if (c.kind !== "const" || Number.isNaN(c.value)) return false;
+  const winningZero = Object.is(c.value, name === "min" ? -0 : 0);
+  // max(x, +0): adding +0 afterwards turns -0 into +0 and nothing else; there is no such trick for min.
+  if (winningZero && name === "min") return false;
+  e.define(dst, (r) => {
+    e.push(x, r);
+    e.push(c, r);
+    e.w.simd(name === "min" ? simd.f32x4Pmin : simd.f32x4Pmax);
+    if (!winningZero) return;
+    e.push(c, r);
+    e.w.simd(simd.f32x4Add);
+  });
+  return true;
+}
+
 function laneOf(e: KernelEmitter, x: Operand, r: number, lane: number): void {
   e.push(x, r);
   e.w.lane(simd.i32x4Extract, lane);
@@ -304,6 +334,13 @@ function shift(e: KernelEmitter, name: "shl" | "shr", dst: Local, a: Operand, b:
     e.define(dst, (r) => {
       e.push(a, r);
       w.i32(b.value & 31).simd(name === "shl" ? simd.i32x4Shl : unsigned ? simd.i32x4ShrU : simd.i32x4ShrS);
+    });
+  } else if (e.splatSource(b)) {
+    const count = e.splatSource(b)!;
+    e.define(dst, (r) => {
+      e.push(a, r);
+      e.push(count, 0);
+      w.simd(name === "shl" ? simd.i32x4Shl : unsigned ? simd.i32x4ShrU : simd.i32x4ShrS);
     });
   } else {
     byLane(e, dst, (r, lane) => {

@@ -47,6 +47,10 @@ export class KernelEmitter {
   /** Iteration of an unrolled body: constant part of a variable's value. */
   private readonly unrolled = new Map<LoopVar, number>();
   private readonly hoisted = new Map<string, number>();
+  /** Scalars that were spread over all lanes, by the vector's id. */
+  private readonly splats = new Map<number, Operand>();
+  /** Smallest constant of the accesses that share a pointer, where offsets alone cannot express them. */
+  private readonly folds = new WeakMap<Affine, number>();
 
   constructor(kernel: Kernel, options: EmitOptions) {
     this.kernel = kernel;
@@ -79,6 +83,7 @@ export class KernelEmitter {
       w.set(local);
       this.hoisted.set(constantKey(c), local);
     }
+    this.planFolds(body);
     w.get(0).get(1).op(op.i32GeU).if().op(0x0f).end();
     this.decodeTask();
     const task = w.local("i32");
@@ -124,6 +129,33 @@ export class KernelEmitter {
 
   // ---- addresses
 
+  /**
+   * Offsets of memory operands are unsigned, and an address must not pass below zero on the way. Accesses that begin
+   * below their buffer or walk downwards therefore get a pointer that contains the smallest constant among those that
+   * share it. They share it only under the same conditions: the smallest one may be guarded because it is outside.
+   */
+  private planFolds(stmts: readonly Stmt[], groups = new Map<string, Affine[]>()): void {
+    for (const s of stmts) {
+      if (s.kind === "loop") this.planFolds(s.body, groups);
+      else if (s.kind === "if") {
+        this.planFolds(s.then);
+        if (s.otherwise) this.planFolds(s.otherwise);
+      }
+      const a = accessOf(s);
+      if (!a) continue;
+      const terms = a.at.terms.map((t) => `${t.variable.id}*${t.stride}`).sort();
+      const key = `${a.buffer.id} ${terms.join(" ")}`;
+      const group = groups.get(key);
+      if (group) group.push(a.at);
+      else groups.set(key, [a.at]);
+    }
+    for (const group of groups.values()) {
+      const smallest = Math.min(...group.map((at) => at.constant));
+      if (smallest < 0 || group[0].terms.some((t) => t.stride < 0))
+        for (const at of group) this.folds.set(at, smallest);
+    }
+  }
+
   /** Terms in order of nesting, and whether the constant must be part of the pointer (it could not be an offset). */
   private plan(
     buffer: Buffer,
@@ -133,13 +165,12 @@ export class KernelEmitter {
     const terms = at.terms
       .map((t) => ({ variable: t.variable, bytes: t.stride * size }))
       .sort((a, b) => this.nesting(a.variable) - this.nesting(b.variable));
-    const constant = at.constant * size;
-    const folds = constant < 0 || terms.some((t) => t.bytes < 0);
+    const folded = (this.folds.get(at) ?? 0) * size;
     return {
-      root: folds ? `${buffer.id}#${constant}` : `${buffer.id}`,
-      folded: folds ? constant : 0,
+      root: folded !== 0 ? `${buffer.id}#${folded}` : `${buffer.id}`,
+      folded,
       terms,
-      constant: folds ? 0 : constant,
+      constant: at.constant * size - folded,
     };
   }
   /** Depth of a variable; those of loops not entered yet come last. */
@@ -252,6 +283,13 @@ export class KernelEmitter {
     code();
     this.w.set(local);
     this.registers.set(dst.id, new Array(this.registerCount(dst.lanes)).fill(local));
+  }
+  noteSplat(dst: Local, a: Operand): void {
+    if (a.kind === "const" || !this.mutable.has(a.id)) this.splats.set(dst.id, a);
+  }
+  /** The scalar that every lane of x holds, if x was made by spreading one. */
+  splatSource(x: Operand): Operand | undefined {
+    return x.kind === "local" && !this.mutable.has(x.id) ? this.splats.get(x.id) : undefined;
   }
   /** Gives a value another name; a copy when the source may change later. */
   alias(dst: Local, a: Operand): void {

@@ -145,9 +145,12 @@ export const vector = {
   f32x4Div: 231,
   f32x4Min: 232,
   f32x4Max: 233,
+  f32x4Pmin: 234,
+  f32x4Pmax: 235,
   i32x4TruncSatS: 248,
   i32x4TruncSatU: 249,
   f32x4ConvertS: 250,
   f32x4ConvertU: 251,
   relaxedMadd: 261,
+  relaxedLaneSelect32: 267,
 } as const;
