@@ -38,7 +38,7 @@ function scaleByPower(b: KernelBuilder, x: Operand, n: Operand): Operand {
 
 const ln2High = 0.69287109375;
 const ln2Low = 0.00027608679374679923;
-const log2e = 1.4426950408889634;
+const log2e = Math.LOG2E;
 // e^r on |r| ≤ ln2/2, error 2.1e-9.
 const expCoefficients = [1, 1, 0.5, 0.166664049, 0.0416663401, 0.00837596785, 0.00139421597];
 
