@@ -23,10 +23,10 @@ export function optimizerFields(learningRate = 0.001, weightDecay: number | null
     emaOverwriteFrequency: int({ min: 1 })
       .nullable()
       .doc("the weights become their average every so many steps; null: only at the end of training"),
-    lossScaleFactor: number({ above: 0 }).nullable().doc("what the loss was multiplied by; gradients are divided by it"),
-    gradientAccumulationSteps: int({ min: 2 })
+    lossScaleFactor: number({ above: 0 })
       .nullable()
-      .doc("gradients of so many steps are averaged for one update"),
+      .doc("what the loss was multiplied by; gradients are divided by it"),
+    gradientAccumulationSteps: int({ min: 2 }).nullable().doc("gradients of so many steps are averaged for one update"),
     name: string().nullable(),
   };
 }

@@ -51,13 +51,14 @@ export function groupVariables(variables: readonly Variable[], elementwise: bool
 
 /** The root that holds exactly these variables, if there is one. */
 function commonRoot(variables: readonly Variable[]): Variable | null {
-  const root = variables[0].parent?.root;
-  if (!root || !variables.every((v) => v.parent?.root === root)) return null;
-  const sorted = [...variables].sort((a, b) => a.parent!.offset - b.parent!.offset);
-  const ends = sorted.map((_, i) => sorted[i + 1]?.parent!.offset ?? root.size);
+  const root = variables[0].parent?.root ?? null;
+  if (root === null || variables.some((v) => v.parent?.root !== root)) return null;
+  const at = (v: Variable) => v.parent?.offset ?? 0;
+  const sorted = [...variables].sort((a, b) => at(a) - at(b));
+  const ends = sorted.map((_, i) => (i + 1 < sorted.length ? at(sorted[i + 1]) : root.size));
   // What lies between one member and the next is only padding if it is shorter than a vector's alignment.
-  const onlyPadding = sorted.every((v, i) => ends[i] - (v.parent!.offset + v.size) < 16);
-  return sorted[0].parent!.offset === 0 && onlyPadding ? root : null;
+  const onlyPadding = sorted.every((v, i) => ends[i] - (at(v) + v.size) < 16);
+  return at(sorted[0]) === 0 && onlyPadding ? root : null;
 }
 
 /** One value of the group's shape from one per member (null: zeros); zeros in the gaps. */
@@ -91,7 +92,7 @@ export function partOf(group: Group, value: Value, { variable, offset }: Member)
   return group.flat ? g.slice(value, [offset], [offset + variable.size]) : value;
 }
 
-function perMember(group: Group, valueOf: (member: Member) => Value): Value {
+function perMember(group: Group, valueAt: (member: Member) => Value): Value {
   const parts: Value[] = [];
   let at = 0;
   const gapTo = (end: number) => {
@@ -100,7 +101,7 @@ function perMember(group: Group, valueOf: (member: Member) => Value): Value {
   };
   for (const member of group.members) {
     gapTo(member.offset);
-    parts.push(valueOf(member));
+    parts.push(valueAt(member));
     at += member.variable.size;
   }
   gapTo(group.root.size);

@@ -9,7 +9,16 @@ import { currentTrace } from "../tensor/trace.ts";
 import type { Variable } from "../tensor/variable.ts";
 import { clipGradients } from "./clip.ts";
 import type { CommonOptions } from "./fields.ts";
-import { assignAll, filledVariable, type Group, groupVariables, inPlace, memberMask, pack, slotView } from "./groups.ts";
+import {
+  assignAll,
+  filledVariable,
+  type Group,
+  groupVariables,
+  inPlace,
+  memberMask,
+  pack,
+  slotView,
+} from "./groups.ts";
 import { LearningRate } from "./learning-rate.ts";
 
 /** State a rule keeps for each variable (or, shared, once). */
