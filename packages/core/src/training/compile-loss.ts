@@ -3,7 +3,6 @@ import { foldName, type KerasObject } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import { maskOf } from "../layers/mask.ts";
 import { Loss, lossFromFunction, lossRegistry } from "../losses/index.ts";
-import * as ops from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { CompileOptions, LossLike } from "./options.ts";
 import { perOutput } from "./outputs.ts";
@@ -55,7 +54,7 @@ export class CompiledLoss {
           received: `no targets for output ${this.names[i] ?? i}`,
           expected: "y in fit(x, y)",
         });
-      return loss.apply(target, yPred[i], maskedWeight(weights[i], maskOf(yPred[i])));
+      return loss.apply(target, yPred[i], weights[i], maskOf(yPred[i]));
     });
     const terms = each.flatMap((value, i) =>
       value === null ? [] : [this.weights[i] === 1 ? value : value.mul(this.weights[i])],
@@ -70,16 +69,6 @@ export class CompiledLoss {
     }
     return { total: all.slice(1).reduce((a, b) => a.add(b), all[0]), each };
   }
-}
-
-/** Sample weights times the mask of the output; the mask is scaled so that means count only what is not masked. */
-function maskedWeight(weight: Tensor | null, mask: Tensor | null): Tensor | null {
-  if (!mask) return weight;
-  let m = ops.cast(mask, "f32");
-  const valid = ops.sum(m);
-  m = m.mul(ops.divide(m.size, valid.add(1e-7)));
-  if (!weight) return m;
-  return weight.ndim < m.ndim ? ops.expandDims(weight, -1).mul(m) : weight.mul(m);
 }
 
 /** Whether a loss is of a family: "sparseCategoricalCrossentropy", … */
