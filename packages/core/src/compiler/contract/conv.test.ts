@@ -87,6 +87,7 @@ describe("direct convolutions", () => {
     ["many small images", convSpec(16, 8, 16, 1, [5, 3, 1, 1, 0, 0], [5, 3, 1, 1, 0, 0])],
     ["many small images, padded", convSpec(16, 8, 16, 1, [5, 3, 1, 1, 1, 1], [5, 3, 1, 1, 1, 1])],
     ["parts over images", convSpec(17, 9, 20, 1, [10, 3, 1, 1, 1, 1], [9, 3, 1, 1, 1, 1])],
+    ["adjoint with strides", convSpec(5, 8, 12, 1, [7, 3, 2, 1, 1, 2], [8, 4, 3, 2, 2, 1])],
     ["two groups", convSpec(7, 16, 16, 2, [9, 3, 1, 1, 1, 0], [9, 3, 2, 1, 0, 1])],
     ["three groups", convSpec(3, 12, 24, 3, [6, 3, 2, 1, 1, 1], [6, 3, 1, 1, 1, 1])],
     ["depthwise", convSpec(3, 10, 10, 10, [9, 3, 1, 1, 1, 1], [9, 3, 1, 1, 1, 1])],
@@ -122,6 +123,7 @@ describe("Winograd convolutions", () => {
     ["padded, uneven channels", convSpec(5, 21, 26, 1, [9, 3, 1, 1, 1, 1], [8, 3, 1, 1, 0, 2])],
     ["F(3×3), one tile each", convSpec(32, 16, 16, 1, [5, 3, 1, 1, 0, 0], [5, 3, 1, 1, 0, 0])],
     ["uneven parts", convSpec(23, 12, 16, 1, [10, 3, 1, 1, 1, 1], [6, 3, 1, 1, 1, 1])],
+    ["many channels, in stages", convSpec(6, 150, 162, 1, [6, 3, 1, 1, 0, 0], [6, 3, 1, 1, 1, 0])],
     ["bands of tiles", convSpec(4, 16, 16, 1, [30, 3, 1, 1, 1, 1], [27, 3, 1, 1, 1, 1])],
   ];
   for (const [name, spec] of cases)

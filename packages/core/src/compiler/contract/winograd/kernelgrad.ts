@@ -14,8 +14,18 @@ import { outputSink, type Sink, Step } from "../step.ts";
 import { emitBlock } from "../tile.ts";
 import { Constants } from "./linear.ts";
 import { matrices, type TileSize, transposed } from "./matrices.ts";
+import { transformAll } from "./staged.ts";
 import type { Geometry, Spectrum } from "./tiles.ts";
-import { blockOf, geometry, overLanes, scratchSpectrum, spectrumOf, transform, transformTiles } from "./tiles.ts";
+import {
+  blockOf,
+  geometry,
+  overLanes,
+  productFlops,
+  scratchSpectrum,
+  spectrumOf,
+  transform,
+  transformTiles,
+} from "./tiles.ts";
 
 export function winogradKernelGrad(
   spec: ConvSpec,
@@ -25,7 +35,7 @@ export function winogradKernelGrad(
 ): Lowered {
   const g = geometry(spec, m);
   const tiles = g.batch * g.high * g.wide;
-  const products = 2 * tiles * g.frequencies * g.channels * g.filters;
+  const products = productFlops(g);
   const parts = partsNear(g.batch, Math.min(16, tasksFor(products), Math.floor(tiles / 36)));
   return parts >= 4 ? byImages(g, parts, products, profile, epilogue) : byChannels(g, products, profile, epilogue);
 }
@@ -144,34 +154,10 @@ function byChannels(g: Geometry, products: number, profile: TargetProfile, epilo
   const { tiling } = chooseTiling(profile, filters, Math.ceil(channels / tasks));
   const pitch = tiling.vectors * lanes;
   const matrix = matrices(g.m);
-  const a = transposed(matrix.at);
   const v = spectrumOf(tiles, channels);
   const d = spectrumOf(tiles, pitch);
 
-  const imageTasks = partsNear(g.batch, Math.min(8, tasksFor(products)));
-  const transforms = (
-    [
-      ["x", g.overX, channels, matrix.bt, v],
-      ["dy", g.overY, filters, a, d],
-    ] as const
-  ).map(([what, dims, width, table, to], index) => {
-    const step = new Step(`${name}_${what}`);
-    const { b } = step;
-    const from = step.input(index, what, what === "x" ? xSize(g) : ySize(g));
-    const buffer = step.temp(index, what === "x" ? "v" : "d", frequencies * to.frequency, "write");
-    const constants = new Constants(b, [lanes], [table]);
-    const imageTask = taskPieces(b, "image", g.batch, imageTasks);
-    imageTask((n0, images) =>
-      b.loop("n", images, (n) => {
-        const here = affine(n0, n);
-        const p = portionOf(step, lanes, dims, width, from, { n: here, images: 1, band: 0, rows: high });
-        const target = { ...to, buffer, base: scaled(here, high * wide * to.pitch) };
-        transformTiles(step, constants, g, table, width, p, target, lanes);
-      }),
-    );
-    const size = g.batch * high * wide * frequencies * width;
-    return step.finish({ flops: 4 * size, bytes: 4 * (from.size + size) });
-  });
+  const transforms = [transformAll(name, g, "x", 0, 0, v, profile), transformAll(name, g, "dy", 1, 1, d, profile)];
 
   const step = new Step(name);
   const { b } = step;

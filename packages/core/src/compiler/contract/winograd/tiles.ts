@@ -70,10 +70,16 @@ export function geometry(spec: ConvSpec, m: TileSize): Geometry {
   };
 }
 
+/** Arithmetic of the products of all frequencies. */
+export function productFlops(g: Geometry): number {
+  return 2 * g.batch * g.high * g.wide * g.frequencies * g.channels * g.filters;
+}
+
 /** How many images, or rows of tiles of one image, are transformed at a time: 12 to 36 tiles, in at most about 700 kB. */
 export function blockOf(g: Geometry, images: number): { group: number; rows: number } {
   const fit = Math.floor(180000 / (g.frequencies * (g.channels + g.filters)));
-  const most = Math.max(6, Math.min(36, fit));
+  // A kernel that the second-level cache cannot hold is read again for every block, so blocks are better large than close.
+  const most = g.frequencies * g.channels * g.filters > 150000 ? 36 : Math.max(12, Math.min(36, fit));
   const perImage = g.high * g.wide;
   if (perImage > most) return { group: 1, rows: Math.max(1, Math.floor(most / g.wide)) };
   let group = 1;
