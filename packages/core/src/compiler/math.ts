@@ -58,7 +58,8 @@ const expm1Coefficients = [0.5, 0.166666672, 0.0416666679, 0.00833328906, 0.0013
 export function expm1(b: KernelBuilder, x: Operand): Operand {
   const { f } = constants(b, x);
   const small = b.fma(b.mul(x, x), polynomial(b, x, expm1Coefficients), x);
-  return b.select(b.compare("lt", b.unary("abs", x), f(0.36)), small, b.sub(exp(b, x), f(1)));
+  // The sign is set at the end because -0 + 0 lost it.
+  return copySign(b, b.select(b.compare("lt", b.unary("abs", x), f(0.36)), small, b.sub(exp(b, x), f(1))), x);
 }
 
 /** Splits x > 0 (finite) into m in [√½, √2) and the exponent n as a float; subnormals are scaled first. */
@@ -127,7 +128,8 @@ export function tanh(b: KernelBuilder, x: Operand): Operand {
   const z = b.mul(x, x);
   const small = b.fma(b.mul(z, x), polynomial(b, z, tanhCoefficients), x);
   const large = b.sub(f(1), b.div(f(2), b.add(exp(b, b.add(a, a)), f(1))));
-  return b.select(b.compare("lt", a, f(0.625)), small, copySign(b, large, x));
+  // The sign is set at the end: that of large is missing, and that of -0 was lost.
+  return copySign(b, b.select(b.compare("lt", a, f(0.625)), small, large), x);
 }
 
 /** 1/(1 + e^-x), with full relative accuracy for negative x. */
@@ -162,10 +164,10 @@ const twoOverPi = [0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0
 /** From here on the four-piece reduction loses bits. */
 const largeAngle = 12000;
 
-/** x = quadrant·π/2 + r with |r| ≤ π/4 (a little more): quadrant modulo 4 and r. */
+/** x = quadrant·π/2 + r with x ≥ 0 and |r| ≤ π/4 (a little more): quadrant modulo 4 and r. */
 function reduceAngle(b: KernelBuilder, x: Operand): { quadrant: Operand; r: Operand } {
   const { f, i } = constants(b, x);
-  const large = b.compare("ge", b.unary("abs", x), f(largeAngle));
+  const large = b.compare("ge", x, f(largeAngle));
   const y = b.select(large, f(0), x);
   const k = b.unary("round", b.mul(y, f(0.6366197723675814)));
   let r: Operand = y;
@@ -216,21 +218,19 @@ function reduceLargeAngle(b: KernelBuilder, x: Operand): { quadrant: Operand; r:
   );
   const turns = b.add(b.mul(b.convert(fraction, "f32"), f(2 ** -32)), b.mul(b.convert(below, "f32"), f(2 ** -64)));
   const angle = b.mul(turns, f(Math.PI / 2));
-  const negative = b.compare("lt", x, f(0));
-  const finite = b.compare("lt", b.unary("abs", x), f(Number.POSITIVE_INFINITY));
-  return {
-    quadrant: b.select(negative, b.neg(quadrant), quadrant),
-    r: b.select(finite, b.select(negative, b.neg(angle), angle), f(Number.NaN)),
-  };
+  const finite = b.compare("lt", x, f(Number.POSITIVE_INFINITY));
+  return { quadrant, r: b.select(finite, angle, f(Number.NaN)) };
 }
 
 // (sin r - r)/r³ and (cos r - 1 + r²/2)/r⁴ in r² on |r| ≤ π/4.
 const sinCoefficients = [-0.166666672, 0.00833333191, -0.000198400827, 2.72493139e-6];
 const cosCoefficients = [0.0416666679, -0.00138888881, 2.48005963e-5, -2.73004474e-7];
 
-function sinCos(b: KernelBuilder, x: Operand): { sin: Operand; cos: Operand; quadrant: Operand } {
-  const { f } = constants(b, x);
-  const { quadrant, r } = reduceAngle(b, x);
+/** Of |x|, before the quadrant decides which is which; `sign` is the sign bit of x. */
+function sinCos(b: KernelBuilder, x: Operand): { sin: Operand; cos: Operand; quadrant: Operand; sign: Operand } {
+  const { f, i } = constants(b, x);
+  const sign = b.binary("and", b.bitcast(x, "i32"), i(-2147483648));
+  const { quadrant, r } = reduceAngle(b, b.unary("abs", x));
   const z = b.mul(r, r);
   const sin = b.fma(b.mul(z, r), polynomial(b, z, sinCoefficients), r);
   const half = b.mul(z, f(0.5));
@@ -238,20 +238,24 @@ function sinCos(b: KernelBuilder, x: Operand): { sin: Operand; cos: Operand; qua
   // 1 - half rounds; what it lost is added back with the small terms.
   const lost = b.sub(b.sub(f(1), one), half);
   const cos = b.add(one, b.fma(b.mul(z, z), polynomial(b, z, cosCoefficients), lost));
-  return { sin, cos, quadrant };
+  return { sin, cos, quadrant, sign };
+}
+
+/** The bits of `y` with its sign bit changed by those of `flip`. */
+function flipSign(b: KernelBuilder, y: Operand, flip: Operand): Operand {
+  return b.bitcast(b.binary("xor", b.bitcast(y, "i32"), flip), "f32");
 }
 
 /** ±sin or ±cos of the reduced angle, by quadrant. */
 function byQuadrant(b: KernelBuilder, sin: Operand, cos: Operand, quadrant: Operand): Operand {
   const { i } = constants(b, sin);
   const y = b.select(b.compare("eq", b.binary("and", quadrant, i(1)), i(0)), sin, cos);
-  const flip = b.binary("shl", b.binary("and", quadrant, i(2)), i(30));
-  return b.bitcast(b.binary("xor", b.bitcast(y, "i32"), flip), "f32");
+  return flipSign(b, y, b.binary("shl", b.binary("and", quadrant, i(2)), i(30)));
 }
 
 export function sin(b: KernelBuilder, x: Operand): Operand {
   const s = sinCos(b, x);
-  return byQuadrant(b, s.sin, s.cos, s.quadrant);
+  return flipSign(b, byQuadrant(b, s.sin, s.cos, s.quadrant), s.sign);
 }
 
 export function cos(b: KernelBuilder, x: Operand): Operand {
@@ -261,9 +265,9 @@ export function cos(b: KernelBuilder, x: Operand): Operand {
 
 export function tan(b: KernelBuilder, x: Operand): Operand {
   const { i } = constants(b, x);
-  const { sin: s, cos: c, quadrant } = sinCos(b, x);
+  const { sin: s, cos: c, quadrant, sign } = sinCos(b, x);
   const even = b.compare("eq", b.binary("and", quadrant, i(1)), i(0));
-  return b.div(b.select(even, s, b.neg(c)), b.select(even, c, s));
+  return flipSign(b, b.div(b.select(even, s, b.neg(c)), b.select(even, c, s)), sign);
 }
 
 // (atan x - x)/x³ in x² on [0, 1], error 4e-10.
