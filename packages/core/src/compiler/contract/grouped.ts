@@ -2,49 +2,18 @@
  * Convolutions with few filters per group (depthwise above all): lanes run over channels of all groups, so that both
  * factors of a multiply-add are vectors. With one channel and one filter per group they are read in place, else gathered.
  */
-import { affine, type Index, type KernelBuilder, scaled } from "../builder.ts";
-import type { Buffer, Operand, TargetProfile } from "../loopir.ts";
+import { affine, type Index, scaled } from "../builder.ts";
+import type { Buffer, TargetProfile } from "../loopir.ts";
 import type { ConvSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
-import { type Dim, isPadded, product, strides, taps, threeDims } from "./geometry.ts";
-import { bandAxisOf, copyWindow, overPortions, type Portion, windowOf } from "./pad.ts";
+import { type Dim, product, strides, taps, threeDims } from "./geometry.ts";
+import { isIdentity, type LaneMap, type Loaders, mappedLoader, overChannels, sizes, tileRows } from "./lanemaps.ts";
+import { bandAxisOf, overPortions, type Portion } from "./pad.ts";
 import { phases } from "./phases.ts";
-import { reduceParts } from "./reduce.ts";
 import { evenlyAtMost, loopPieces, partsNear, taskPieces, tasksFor } from "./split.ts";
-import { matrixSink, outputSink, type Sink, Step } from "./step.ts";
+import { outputSink, type Sink, Step } from "./step.ts";
 
 export function usesGroupVectors(spec: ConvSpec): boolean {
   return spec.groups > 1 && spec.outChannels / spec.groups < 8;
-}
-
-/** What lane l of the channels from `first` reads: `(c div per)·quotient + (c mod per)·remainder` for c = first + l. */
-interface LaneMap {
-  readonly per: number;
-  readonly quotient: number;
-  readonly remainder: number;
-}
-
-/** Loads a vector whose lanes follow a map, reading in place where the map is the identity. */
-function mappedLoader(b: KernelBuilder, lanes: number, first: Index, channels: number, map: LaneMap) {
-  if ((map.per === 1 && map.quotient === 1) || (map.quotient === map.per && map.remainder === 1))
-    return (buffer: Buffer, at: Index): Operand => b.load(buffer, affine(at, first), lanes);
-  const int = (v: number) => b.i32(v, lanes);
-  const channel = b.min(b.add(b.splat(b.index(first), lanes), b.iota(lanes)), int(channels - 1));
-  const group = b.div(channel, int(map.per));
-  const inGroup = b.binary("rem", channel, int(map.per));
-  const indices = b.add(b.mul(group, int(map.quotient)), b.mul(inGroup, int(map.remainder)));
-  return (buffer: Buffer, at: Index): Operand => b.gather(buffer, at, indices);
-}
-
-/** Vectors of channels: whole ones in a loop, then one of the rest. */
-function overChannels(
-  b: KernelBuilder,
-  lanes: number,
-  channels: number,
-  body: (first: Index, valid: number) => void,
-): void {
-  const whole = Math.floor(channels / lanes);
-  b.loop("vector", whole, (v) => body(scaled(v, lanes), lanes));
-  if (whole * lanes < channels) body(whole * lanes, channels - whole * lanes);
 }
 
 interface GroupedCorrelation {
@@ -63,7 +32,21 @@ interface GroupedCorrelation {
   readonly rows: { readonly image: number; readonly dims: readonly [number, number, number]; readonly origin: number };
 }
 
-const tileRows = 6;
+/**
+ * Results side by side when all taps of a kernel's row share the inputs they load: as many as stay in registers with those
+ * inputs and the taps, or undefined when that is less than two.
+ */
+function sharedRows(d: Dim, registers: number): number | undefined {
+  for (let rows = 8; rows >= 2; rows--) if (sharedOffsets(d, rows).length + d.kernel + rows < registers) return rows;
+  return undefined;
+}
+
+/** Distinct inputs, in steps of the dimension, that `rows` neighbouring results read. */
+function sharedOffsets(d: Dim, rows: number): number[] {
+  const offsets = new Set<number>();
+  for (let r = 0; r < rows; r++) for (let k = 0; k < d.kernel; k++) offsets.add(r * d.stride + k * d.dilation);
+  return [...offsets].sort((p, q) => p - q);
+}
 
 function emitGrouped(
   step: Step,
@@ -84,50 +67,82 @@ function emitGrouped(
   const bandTask = taskPieces(b, "band", dims[axis].out, partsNear(dims[axis].out, Math.floor(tasks / imageTasks)));
   // Tiles run along the width, or along the height of one-dimensional convolutions.
   const tiled = dims[2].out > 1 ? 2 : 1;
+  const registers = profile.name === "c" && lanes === 16 ? 32 : 16;
+  const shared = c.terms === 1 && dims[tiled].kernel > 1 ? sharedRows(dims[tiled], registers) : undefined;
   const block = (p: Portion): void => {
     const extent = dims.map((d, i) => (i === axis ? p.rows : d.out));
-    overChannels(b, lanes, c.channels, (first, valid) => {
-      const fromSource = mappedLoader(b, lanes, first, c.channels, c.source);
-      const fromKernel = mappedLoader(b, lanes, first, c.channels, c.kernel);
-      const outer = extent.map((e, i) => (i === tiled ? 1 : e));
+    const outer = extent.map((e, i) => (i === tiled ? 1 : e));
+    const along = p.stride[tiled];
+    const emitTile = (at: Index[], size: number, first: Index, valid: number, from: Loaders): void => {
+      const base = affine(p.base, ...at.map((v, i) => scaled(v, p.stride[i] * dims[i].stride)));
+      const sums = Array.from({ length: size }, () => b.var(b.f32(0, lanes)));
+      const taps = (k: Index[], term: Index): void => {
+        const kernelAt = affine(
+          c.kernelBase,
+          ...k.map((v, i) => scaled(v, c.kernelTaps[i])),
+          scaled(term, c.termKernel),
+        );
+        const sourceAt = affine(base, ...k.map((v, i) => scaled(v, dims[i].dilation * p.stride[i])), term);
+        if (shared === undefined) {
+          const right = from.kernel(kernel, kernelAt);
+          sums.forEach((sum, r) => {
+            const left = from.source(p.buffer, affine(sourceAt, r * along * dims[tiled].stride));
+            b.assign(sum, b.fma(left, right, sum));
+          });
+          return;
+        }
+        const inputs = new Map(
+          sharedOffsets(dims[tiled], size).map((o) => [o, from.source(p.buffer, affine(sourceAt, o * along))]),
+        );
+        for (let q = 0; q < dims[tiled].kernel; q++) {
+          const right = from.kernel(kernel, affine(kernelAt, q * c.kernelTaps[tiled]));
+          sums.forEach((sum, r) => {
+            const left = inputs.get(r * dims[tiled].stride + q * dims[tiled].dilation)!;
+            b.assign(sum, b.fma(left, right, sum));
+          });
+        }
+      };
+      const loops = dims.map((x, i) => (shared !== undefined && i === tiled ? 1 : x.kernel));
+      b.loop("kd", loops[0], (kd) =>
+        b.loop("kh", loops[1], (kh) =>
+          b.loop("kw", loops[2], (kw) =>
+            b.loop("term", c.terms, (term) => {
+              const k: Index[] = [kd, kh, kw];
+              if (shared !== undefined) k[tiled] = 0;
+              taps(k, term);
+            }),
+          ),
+        ),
+      );
+      const row = affine(
+        scaled(p.n, c.rows.image),
+        scaled(p.band, c.rows.dims[axis]),
+        ...at.map((v, i) => scaled(v, c.rows.dims[i])),
+        c.rows.origin,
+      );
+      for (let r = 0; r < size; r++) sink.store(affine(row, r * c.rows.dims[tiled]), first, sums[r], valid);
+    };
+    const overPixels = (body: (at: Index[], size: number) => void): void =>
       b.loop("d", outer[0], (d) =>
         b.loop("h", outer[1], (h) =>
-          loopPieces(b, "tile", evenlyAtMost(extent[tiled], tileRows), (start, size) => {
+          loopPieces(b, "tile", evenlyAtMost(extent[tiled], shared ?? tileRows), (start, size) => {
             const at: Index[] = [d, h, 0];
             at[tiled] = start;
-            const base = affine(p.base, ...at.map((v, i) => scaled(v, p.stride[i] * dims[i].stride)));
-            const sums = Array.from({ length: size }, () => b.var(b.f32(0, lanes)));
-            b.loop("kd", dims[0].kernel, (kd) =>
-              b.loop("kh", dims[1].kernel, (kh) =>
-                b.loop("kw", dims[2].kernel, (kw) =>
-                  b.loop("term", c.terms, (term) => {
-                    const k = [kd, kh, kw];
-                    const kernelAt = affine(
-                      c.kernelBase,
-                      ...k.map((v, i) => scaled(v, c.kernelTaps[i])),
-                      scaled(term, c.termKernel),
-                    );
-                    const right = fromKernel(kernel, kernelAt);
-                    const sourceAt = affine(base, ...k.map((v, i) => scaled(v, dims[i].dilation * p.stride[i])), term);
-                    for (let r = 0; r < size; r++) {
-                      const left = fromSource(p.buffer, affine(sourceAt, r * p.stride[tiled] * dims[tiled].stride));
-                      b.assign(sums[r], b.fma(left, right, sums[r]));
-                    }
-                  }),
-                ),
-              ),
-            );
-            const row = affine(
-              scaled(p.n, c.rows.image),
-              scaled(p.band, c.rows.dims[axis]),
-              ...at.map((v, i) => scaled(v, c.rows.dims[i])),
-              c.rows.origin,
-            );
-            for (let r = 0; r < size; r++) sink.store(affine(row, r * c.rows.dims[tiled]), first, sums[r], valid);
+            body(at, size);
           }),
         ),
       );
-    });
+    const overVectors = (body: (first: Index, valid: number, from: Loaders) => void): void =>
+      overChannels(b, lanes, lanes, c.channels, (first, _, valid) =>
+        body(first, valid, {
+          source: mappedLoader(b, lanes, first, c.channels, c.source),
+          kernel: mappedLoader(b, lanes, first, c.channels, c.kernel),
+        }),
+      );
+    // Channels innermost read every line once; where lanes are gathered, their indices are worth keeping over pixels.
+    if (isIdentity(c.source) && isIdentity(c.kernel))
+      overPixels((at, size) => overVectors((first, valid, from) => emitTile(at, size, first, valid, from)));
+    else overVectors((first, valid, from) => overPixels((at, size) => emitTile(at, size, first, valid, from)));
   };
   imageTask((n, images) =>
     bandTask((band, rows) =>
@@ -135,14 +150,6 @@ function emitGrouped(
     ),
   );
   return flops;
-}
-
-function sizes(spec: ConvSpec) {
-  const x = spec.batch * product(spec.spatial.map((d) => d.in)) * spec.inChannels;
-  const y = spec.batch * product(spec.spatial.map((d) => d.out)) * spec.outChannels;
-  const perGroup = { in: spec.inChannels / spec.groups, out: spec.outChannels / spec.groups };
-  const kernel = product(spec.spatial.map((d) => d.kernel)) * perGroup.in * spec.outChannels;
-  return { x, y, kernel, perGroup };
 }
 
 export function lowerGroupedConv(spec: ConvSpec, profile: TargetProfile, epilogue: Epilogue | null): Lowered {
@@ -229,114 +236,4 @@ export function lowerGroupedInputGrad(spec: ConvSpec, profile: TargetProfile, ep
     steps.push(step.finish({ flops, bytes: 4 * (x + y + kernel) }));
   }
   return { steps, temps: [] };
-}
-
-export function lowerGroupedKernelGrad(spec: ConvSpec, profile: TargetProfile, epilogue: Epilogue | null): Lowered {
-  const dims = threeDims(spec);
-  const { lanes } = profile;
-  const { x, y, kernel, perGroup } = sizes(spec);
-  const steps: LoweredStep[] = [];
-  const temps: { type: "f32"; size: number }[] = [];
-  const rows = taps(dims) * perGroup.in;
-  const flops = 2 * y * rows;
-  const name = `conv_dk_grouped_${spec.inChannels}x${spec.outChannels}`;
-  const outs = dims.map((d) => d.out);
-  const padded = isPadded(dims);
-  const window = windowOf(dims, [0, 0, 0], outs);
-  const extents = padded ? window.extents : dims.map((d) => d.in);
-  const image = product(extents) * spec.inChannels;
-  if (padded) {
-    const pad = new Step(`${name}_pad`);
-    const from = pad.input(0, "x", x);
-    temps.push({ type: "f32", size: spec.batch * image });
-    const to = pad.temp(0, "padded", spec.batch * image, "write");
-    const n = pad.b.task("image", spec.batch);
-    copyWindow(
-      pad.b,
-      lanes,
-      dims,
-      spec.inChannels,
-      window,
-      { buffer: from, base: scaled(n, product(dims.map((d) => d.in)) * spec.inChannels) },
-      { buffer: to, base: scaled(n, image) },
-    );
-    steps.push(pad.finish({ flops: 0, bytes: 8 * spec.batch * image }));
-  }
-  const parts = partsNear(spec.batch, Math.min(16, tasksFor(flops * 2)));
-  const step = new Step(name);
-  const source = padded ? step.temp(0, "padded", spec.batch * image, "read") : step.input(0, "x", x);
-  const dy = step.input(1, "dy", y);
-  const partial = parts > 1 ? step.temp(temps.length, "partial", parts * kernel, "write") : undefined;
-  const finished = partial ? undefined : outputSink(step, epilogue, rows, spec.outChannels, 2);
-  const { b } = step;
-  const partTask = taskPieces(b, "part", spec.batch, parts);
-  const stride = strides(extents, spec.inChannels);
-  const origin = padded ? 0 : -dims.reduce((s, d, i) => s + d.padLow * stride[i], 0);
-  const dyStride = strides(outs, spec.outChannels);
-  partTask((n0, images, part) => {
-    const sink = finished ?? matrixSink(step, partial!, scaled(part, kernel), spec.outChannels);
-    overChannels(b, lanes, spec.outChannels, (first, valid) => {
-      const fromX = mappedLoader(b, lanes, first, spec.outChannels, {
-        per: perGroup.out,
-        quotient: perGroup.in,
-        remainder: 0,
-      });
-      b.loop("kd", dims[0].kernel, (kd) =>
-        b.loop("kh", dims[1].kernel, (kh) =>
-          b.loop("term", perGroup.in, (term) =>
-            loopPieces(b, "kw", evenlyAtMost(dims[2].kernel, tileRows), (kw, size) => {
-              const sums = Array.from({ length: size }, () => b.var(b.f32(0, lanes)));
-              const tap = affine(
-                scaled(kd, dims[0].dilation * stride[0]),
-                scaled(kh, dims[1].dilation * stride[1]),
-                scaled(kw, dims[2].dilation * stride[2]),
-                term,
-                origin,
-              );
-              b.loop("n", images, (n) =>
-                b.loop("d", outs[0], (d) =>
-                  b.loop("h", outs[1], (h) =>
-                    b.loop("w", outs[2], (w) => {
-                      const pixel = [d, h, w];
-                      const here = affine(n0, n);
-                      const right = b.load(
-                        dy,
-                        affine(
-                          scaled(here, dyStride[0] * outs[0]),
-                          ...pixel.map((v, i) => scaled(v, dyStride[i])),
-                          first,
-                        ),
-                        lanes,
-                      );
-                      const at = affine(
-                        scaled(here, image),
-                        tap,
-                        ...pixel.map((v, i) => scaled(v, stride[i] * dims[i].stride)),
-                      );
-                      for (let r = 0; r < size; r++) {
-                        const left = fromX(source, affine(at, r * dims[2].dilation * stride[2]));
-                        b.assign(sums[r], b.fma(left, right, sums[r]));
-                      }
-                    }),
-                  ),
-                ),
-              );
-              const rowStride = strides(
-                dims.map((d) => d.kernel),
-                perGroup.in,
-              );
-              const row = affine(scaled(kd, rowStride[0]), scaled(kh, rowStride[1]), scaled(kw, rowStride[2]), term);
-              for (let r = 0; r < size; r++) sink.store(affine(row, r * rowStride[2]), first, sums[r], valid);
-            }),
-          ),
-        ),
-      );
-    });
-  });
-  steps.push(step.finish({ flops, bytes: 4 * (x + y + kernel) }));
-  if (partial) {
-    temps.push({ type: "f32", size: parts * kernel });
-    steps.push(reduceParts(name, temps.length - 1, parts, rows, spec.outChannels, epilogue, 2, profile));
-  }
-  return { steps, temps };
 }
