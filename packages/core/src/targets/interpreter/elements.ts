@@ -104,9 +104,12 @@ export function fusedMultiplyAdd(a: number, b: number, c: number): number {
   const error = p - (s - t) + (c - t);
   if (error === 0) return s;
   bits.setFloat64(0, s);
-  let n = bits.getBigUint64(0);
-  // Towards zero first, then the last bit is set because something was lost.
-  if (error > 0 !== s > 0) n -= 1n;
-  bits.setBigUint64(0, n | 1n);
+  const low = bits.getUint32(4);
+  // Towards zero first, then the last bit is set because something was lost: an odd number stays in both cases.
+  if ((low & 1) === 0) {
+    const beyond = error > 0 !== s > 0;
+    if (beyond && low === 0) bits.setUint32(0, bits.getUint32(0) - 1);
+    bits.setUint32(4, beyond ? low - 1 : low | 1);
+  }
   return bits.getFloat64(0);
 }

@@ -270,7 +270,7 @@ class Interpreter {
     const out = this.result(s.dst);
     const count = stride === 1 || stride === 0 ? out.length : (s.count ?? out.length);
     // Vector loads may run into the slack; what they find there must not matter, so it is made to be noticed.
-    const readable = buffer.size + slack / storageBytes[buffer.type];
+    const readable = stride === 1 ? buffer.size + slack / storageBytes[buffer.type] : buffer.size;
     const unspecified = s.dst.type === "f32" ? Number.NaN : 0x55555555;
     return () => {
       const base = at();
