@@ -4,7 +4,7 @@ import * as ops from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { alignTargets } from "./align.ts";
 import { Loss, lossFields } from "./loss.ts";
-import { binaryScores } from "./probabilities.ts";
+import { binaryScores, clipped, epsilon } from "./probabilities.ts";
 
 const spec = defineSpec("keras.losses", "BinaryCrossentropy", {
   ...lossFields("binary_crossentropy"),
@@ -23,8 +23,17 @@ export class BinaryCrossentropy extends Loss<typeof spec> {
     const { fromLogits, labelSmoothing, axis } = this.options;
     const { x, areLogits } = binaryScores(yPred, fromLogits);
     const [t, p] = alignTargets(ops.cast(yTrue, this.dtype), ops.cast(x, this.dtype), this.name);
-    return ops.mean(ops.binaryCrossentropy(smoothBinary(t, labelSmoothing), p, areLogits), axis);
+    return ops.mean(binaryTerms(smoothBinary(t, labelSmoothing), p, areLogits), axis);
   }
+}
+
+/** -t·log p - (1 - t)·log(1 - p) for each element; p clipped, or from logits. */
+export function binaryTerms(target: Tensor, x: Tensor, areLogits: boolean): Tensor {
+  // softplus has the exact gradient, sigmoid, at 0 too.
+  if (areLogits) return ops.subtract(ops.softplus(x), ops.multiply(x, target));
+  const p = clipped(x, epsilon, 1 - epsilon);
+  const yes = ops.multiply(target, ops.log(p));
+  return ops.negative(ops.add(yes, ops.multiply(ops.subtract(1, target), ops.log(ops.subtract(1, p)))));
 }
 
 /** t·(1 - share) + share/2 */

@@ -7,6 +7,11 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** Keras' epsilon: plain probabilities are kept this far from 0 and 1. */
 export const epsilon = 1e-7;
 
+/** A probability kept between two bounds, at which the gradient still flows. */
+export function clipped(p: Tensor, low: number, high: number): Tensor {
+  return ops.where(ops.less(p, low), low, ops.where(ops.greater(p, high), high, p));
+}
+
 /** Predictions known as logits, or as probabilities of which nothing more is known. */
 export interface Scores {
   readonly x: Tensor;
@@ -30,5 +35,5 @@ export function binaryScores(yPred: Tensor, fromLogits: boolean): Scores {
 /** Log-probabilities over `axis`: log-softmax of logits; probabilities are scaled to a sum of 1 and clipped, as in Keras. */
 export function logProbabilities({ x, areLogits }: Scores, axis: number): Tensor {
   if (areLogits) return ops.logSoftmax(x, axis);
-  return ops.log(ops.clip(ops.divide(x, ops.sum(x, axis, true)), epsilon, 1 - epsilon));
+  return ops.log(clipped(ops.divide(x, ops.sum(x, axis, true)), epsilon, 1 - epsilon));
 }

@@ -22,7 +22,7 @@ interface AdamValues {
 abstract class AdamRule<S extends Spec> extends Optimizer<S> {
   protected override slots(): readonly SlotSpec[] {
     const { amsgrad } = this.options as unknown as AdamValues;
-    return [{ name: "momentum" }, { name: "velocity" }, ...(amsgrad ? [{ name: "velocity_hat" }] : [])];
+    return [{ name: "momentum" }, { name: "velocity" }, ...(amsgrad ? [{ name: "velocity_hat", list: 1 }] : [])];
   }
   protected update(gradient: Tensor, x: Tensor, slots: Slots, { learningRate, step }: StepInfo): Updated {
     const { beta1, beta2, epsilon, amsgrad } = this.options as unknown as AdamValues;

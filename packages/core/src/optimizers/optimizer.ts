@@ -27,6 +27,8 @@ export interface SlotSpec {
   /** Default: the shape of the variable. Rules that work on flat groups keep the default. */
   readonly shape?: readonly number[] | undefined;
   readonly initial?: number | undefined;
+  /** Place in the order of checkpoints: slots of a list stand together, variable by variable; lists follow each other. */
+  readonly list?: number | undefined;
 }
 
 /** What a rule may know about the step, all []. */
@@ -102,11 +104,6 @@ export abstract class Optimizer<S extends Spec = Spec> extends Configured<S> {
   protected weightDecayOf(_variable: Variable): number | null {
     return this.common.weightDecay;
   }
-  /** Whether the weights become their moving average when training ends, or otherwise differ from what is trained. */
-  protected finalValue(_group: Group): Variable | null {
-    return null;
-  }
-
   protected get common(): CommonOptions {
     return this.options as unknown as CommonOptions;
   }
@@ -131,7 +128,6 @@ export abstract class Optimizer<S extends Spec = Spec> extends Configured<S> {
     const same = variables.length === this.built.length && variables.every((v, i) => v === this.built[i]);
     if (same && this.groups.every(inPlace)) return;
     const before = this.slotViews();
-    const size = variables.length > 0 && this.built.length > 0;
     this.groups = groupVariables(variables, this.elementwise, this.name);
     this.built = [...variables];
     for (const group of this.groups) {
@@ -143,8 +139,8 @@ export abstract class Optimizer<S extends Spec = Spec> extends Configured<S> {
     for (const { name, initial } of this.sharedSlots()) {
       if (!this.shared.has(name)) this.shared.set(name, filledVariable([], "f32", initial ?? 0, name));
     }
-    this.startSlots(this.groups, (v) => before.some((b) => b.of === v));
-    if (size) {
+    this.startSlots(this.groups);
+    if (before.length > 0) {
       for (const { of, slot, variable } of this.slotViews()) {
         const old = before.find((b) => b.of === of && b.slot === slot);
         if (old) variable.overwrite(old.variable.snapshot());
@@ -152,8 +148,8 @@ export abstract class Optimizer<S extends Spec = Spec> extends Configured<S> {
     }
     this.compiled = null;
   }
-  /** Gives slots that start from the weights their values; `known` tells variables whose slots are carried over. */
-  protected startSlots(_groups: readonly Group[], _known: (variable: Variable) => boolean): void {}
+  /** Gives slots that start from the weights their values. */
+  protected startSlots(_groups: readonly Group[]): void {}
 
   /** Keeps variables out of weight decay: these, and those whose name holds one of the parts. */
   excludeFromWeightDecay(what: { variables?: readonly Variable[]; names?: readonly string[] }): void {
@@ -283,17 +279,15 @@ export abstract class Optimizer<S extends Spec = Spec> extends Configured<S> {
 
   /** Called when training ends: with `useEma` the weights become their moving average. */
   finalizeVariableValues(): void {
-    for (const group of this.groups) {
-      const final = this.common.useEma ? group.slots.get("average")! : this.finalValue(group);
-      if (final) group.root.overwrite(final.snapshot());
-    }
+    if (!this.common.useEma) return;
+    for (const group of this.groups) group.root.overwrite(group.slots.get("average")!.snapshot());
   }
 
   private allSlots(group: Group): SlotSpec[] {
     const { useEma, gradientAccumulationSteps } = this.common;
     return [
-      ...(useEma ? [{ name: "average" }] : []),
-      ...(gradientAccumulationSteps === null ? [] : [{ name: "gradient_accumulator" }]),
+      ...(useEma ? [{ name: "average", list: -2 }] : []),
+      ...(gradientAccumulationSteps === null ? [] : [{ name: "gradient_accumulator", list: -1 }]),
       ...this.slots(group.flat ? null : group.root),
     ];
   }
@@ -309,14 +303,23 @@ export abstract class Optimizer<S extends Spec = Spec> extends Configured<S> {
       ),
     );
   }
-  /** All state, for checkpoints: iteration, learning rate, slots variable by variable, shared slots. */
+  /** A slot of variable number `index`, or a shared one; null where there is none of this name. */
+  slot(name: string, index?: number): Variable | null {
+    if (index === undefined) return this.shared.get(name) ?? null;
+    return this.slotViews().find((v) => v.of === this.built[index] && v.slot === name)?.variable ?? null;
+  }
+  /** All state in the order of Keras' checkpoints: iteration, learning rate, slots variable by variable, shared slots. */
   get variables(): Variable[] {
     const views = this.slotViews();
-    const ofTarget = (v: Variable) => views.filter((s) => s.of === v).map((s) => s.variable);
+    const listOf = new Map(this.groups.flatMap((g) => this.allSlots(g).map((s) => [s.name, s.list ?? 0] as const)));
+    const lists = [...new Set(listOf.values())].sort((a, b) => a - b);
+    const slots = lists.flatMap((list) =>
+      this.built.flatMap((v) => views.filter((s) => s.of === v && listOf.get(s.slot) === list)),
+    );
     return [
       this.iterations,
       ...(this.rate.variable ? [this.rate.variable] : []),
-      ...this.built.flatMap(ofTarget),
+      ...slots.map((s) => s.variable),
       ...this.shared.values(),
     ];
   }

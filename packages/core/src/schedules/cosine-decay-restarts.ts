@@ -31,10 +31,11 @@ export class CosineDecayRestarts extends Schedule<typeof spec> {
     } else {
       // Periods are a geometric series: the first n of them take (tMul^n - 1) / (tMul - 1) of the first one's time.
       const grown = ops.add(ops.multiply(periods, tMul - 1), 1);
-      restarts = ops.floor(ops.multiply(ops.log(grown), 1 / Math.log(tMul)));
+      // What is added makes up for rounding, so that a period's first step belongs to it.
+      restarts = ops.floor(ops.add(ops.multiply(ops.log(grown), 1 / Math.log(tMul)), 2e-6));
       const length = ops.power(tMul, restarts);
       const begun = ops.multiply(ops.subtract(length, 1), 1 / (tMul - 1));
-      done = ops.divide(ops.subtract(periods, begun), length);
+      done = ops.maximum(ops.divide(ops.subtract(periods, begun), length), 0);
     }
     const height = ops.multiply(ops.power(mMul, restarts), 0.5);
     const cosine = ops.multiply(height, ops.add(ops.cos(ops.multiply(done, Math.PI)), 1));
