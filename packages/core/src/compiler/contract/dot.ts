@@ -7,7 +7,7 @@ import { affine, type Index, scaled } from "../builder.ts";
 import type { LoopVar, TargetProfile } from "../loopir.ts";
 import type { DotSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
 import { dotProducts, isDotProducts } from "./dotproducts.ts";
-import { copyRow, packedSize, packPanels, zeroRow } from "./pack.ts";
+import { copyRow, overVectors, packedSize, packPanels, zeroRow } from "./pack.ts";
 import { reduceParts } from "./reduce.ts";
 import {
   blocks,
@@ -112,6 +112,8 @@ function product(
   const finished = partial ? undefined : outputSink(step, epilogue, rows, n, 2);
 
   const transposed = n > 1 && spec.b.n !== 1;
+  /** Few rows against much of B: B is read once, row after row, which memory likes; the sums wait in scratch. */
+  const streams = (mb: number, nb: number, kb: number) => mb <= 3 && !transposed && nb * kb > 16384;
   const [rowTasks, columnTasks] = grid(m, n, tasks, transposed);
   const batch: LoopVar[] = spec.batch.map((extent, i) => b.task(`batch${i}`, extent));
   const partTask = parts > 1 ? taskPieces(b, "part", k, parts) : undefined;
@@ -131,10 +133,9 @@ function product(
     const { tiling } = chooseTiling(profile, nb, mb);
     const width = Math.max(...tiling.panels.map((p) => p.vectors)) * lanes;
     // A panel of B and a tile of A stay in the first-level cache, all packed panels in half of the second.
-    const depthMost = Math.max(
-      64,
-      Math.floor(Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + nb))),
-    );
+    const depthMost = streams(mb, nb, kb)
+      ? 8
+      : Math.max(64, Math.floor(Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + nb))));
     const packB = transposed || (mb >= 24 && nb >= 32 && spec.b.k * 4 >= 128);
     const packA = spec.a.k !== 1 && spec.a.m === 1 && nb >= 16 && mb >= 4 && kb > 1;
     const pass = (
@@ -172,6 +173,8 @@ function product(
         a: left,
         b: right,
         outer: [],
+        // All of B in the first-level cache: then results are better written row by row.
+        rowsOutside: depth * nb <= 4096,
         tiled: { extent: mb, a: strideM, row: 1 },
         sum: [{ extent: depth, a: strideK, b: packB ? 1 : spec.b.k }],
         ...(init ? { init } : {}),
@@ -200,17 +203,16 @@ function product(
         (row, column, value) => b.store(sums, at(row, column), value),
       ),
     );
-    b.loop("row", mb, (row) => {
-      for (let v = 0; v < tiling.vectors; v++) {
-        const valid = Math.min(lanes, nb - v * lanes);
-        sink.store(affine(row0, row), affine(column0, v * lanes), b.load(sums, at(row, v * lanes), lanes), valid);
-      }
-    });
+    b.loop("row", mb, (row) =>
+      overVectors(b, lanes, nb, (column, n, valid) =>
+        sink.store(affine(row0, row), affine(column0, column), b.load(sums, at(row, column), n), valid),
+      ),
+    );
   };
 
   /** Cuts a task so that panels and sums stay in the second-level cache. */
   const cut = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
-    const columnRuns = columnPieces(nb, Math.max(16, lanes), Math.ceil(nb / 128));
+    const columnRuns = columnPieces(nb, Math.max(16, lanes), streams(mb, nb, kb) ? 1 : Math.ceil(nb / 128));
     const rowRuns = kb > 256 ? evenly(mb, Math.ceil(mb / 128)) : evenly(mb, Math.ceil(mb / 512));
     loopPieces(b, "cut", columnRuns, (c, columns) =>
       loopPieces(b, "cut", rowRuns, (r, rowsHere) =>

@@ -2,7 +2,7 @@
 import type { Index, KernelBuilder } from "../builder.ts";
 import { affine, scaled } from "../builder.ts";
 import type { Buffer, Local, Operand } from "../loopir.ts";
-import type { Pieces, Tiling } from "./split.ts";
+import type { Tiling } from "./split.ts";
 import { evenlyAtMost, loopPieces } from "./split.ts";
 
 /** One axis of the summation: strides in elements of A, and in elements or packed rows of B (see `Factor`). */
@@ -38,10 +38,8 @@ export interface Block {
   readonly outer: readonly RowAxis[];
   /** The axis whose elements stand side by side in a tile. */
   readonly tiled: RowAxis;
-  /** Rows of the tiled axis, if the block does not cover it evenly by itself. */
-  readonly pieces?: readonly Pieces[];
   readonly sum: readonly SumAxis[];
-  /** Loops over rows outside the loops over panels (B streams, results are finished row by row). */
+  /** Panels innermost: results are finished row by row. Otherwise rows innermost: a panel of B stays close. */
   readonly rowsOutside?: boolean;
   /** Initial value of an accumulator; zero when absent. */
   init?(row: Index, column: Index): Operand;
@@ -65,25 +63,24 @@ export function emitBlock(b: KernelBuilder, block: Block): void {
     for (const run of tiling.panels)
       b.loop("panel", run.count, (v) => body(affine(scaled(v, run.vectors), run.start), run.vectors, run.last));
   };
-  const tiles = (a: Index, row: Index, vector: Index, vectors: number, last: number): void => {
-    const axis = block.tiled;
-    loopPieces(b, "tile", block.pieces ?? evenlyAtMost(axis.extent, tiling.rows), (start, size) =>
-      emitTile(
-        b,
-        block,
-        size,
-        vectors,
-        last,
-        vector,
-        affine(a, scaled(start, axis.a)),
-        affine(row, scaled(start, axis.row)),
+  const axis = block.tiled;
+  const tiles = (a: Index, row: Index, body: (a: Index, row: Index, size: number) => void): void =>
+    loopPieces(b, "tile", evenlyAtMost(axis.extent, tiling.rows), (start, size) =>
+      body(affine(a, scaled(start, axis.a)), affine(row, scaled(start, axis.row)), size),
+    );
+  if (axis.extent === 0) return;
+  if (block.rowsOutside)
+    rows(0, block.a.base, 0, (a0, row0) =>
+      tiles(a0, row0, (a, row, size) =>
+        panels((vector, vectors, last) => emitTile(b, block, size, vectors, last, vector, a, row)),
       ),
     );
-  };
-  if (block.tiled.extent === 0) return;
-  if (block.rowsOutside)
-    rows(0, block.a.base, 0, (a, row) => panels((vector, vectors, last) => tiles(a, row, vector, vectors, last)));
-  else panels((vector, vectors, last) => rows(0, block.a.base, 0, (a, row) => tiles(a, row, vector, vectors, last)));
+  else
+    panels((vector, vectors, last) =>
+      rows(0, block.a.base, 0, (a0, row0) =>
+        tiles(a0, row0, (a, row, size) => emitTile(b, block, size, vectors, last, vector, a, row)),
+      ),
+    );
 }
 
 function emitTile(
