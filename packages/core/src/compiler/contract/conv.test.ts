@@ -38,14 +38,14 @@ function convSpec(batch: number, channels: number, filters: number, groups: numb
   };
 }
 
-function check(spec: ConvSpec, convolution: "direct" | "auto"): void {
+function check(spec: ConvSpec, convolution: "direct" | "auto", widths = 3): void {
   const size = (side: "in" | "out") => spec.batch * spec.spatial.reduce((p, d) => p * d[side], 1);
   const x = numbers(size("in") * spec.inChannels, 1);
   const dy = numbers(size("out") * spec.outChannels, 2);
   const taps = spec.spatial.reduce((p, d) => p * d.kernel, 1);
   const kernel = numbers((taps * spec.inChannels * spec.outChannels) / spec.groups, 3);
   const expected = expectedConv(spec, x, kernel, dy);
-  const devices = [...interpreters({ convolution }), ...wasmDevices({ convolution })];
+  const devices = [...interpreters({ convolution }).slice(0, widths), ...wasmDevices({ convolution })];
   const compare = (
     lower: (profile: TargetProfile) => Lowered,
     inputs: Float32Array[],
@@ -123,7 +123,6 @@ describe("Winograd convolutions", () => {
     ["padded, uneven channels", convSpec(5, 21, 26, 1, [9, 3, 1, 1, 1, 1], [8, 3, 1, 1, 0, 2])],
     ["F(3×3), one tile each", convSpec(32, 16, 16, 1, [5, 3, 1, 1, 0, 0], [5, 3, 1, 1, 0, 0])],
     ["uneven parts", convSpec(23, 12, 16, 1, [10, 3, 1, 1, 1, 1], [6, 3, 1, 1, 1, 1])],
-    ["many channels, in stages", convSpec(6, 150, 162, 1, [6, 3, 1, 1, 0, 0], [6, 3, 1, 1, 1, 0])],
     ["bands of tiles", convSpec(4, 16, 16, 1, [30, 3, 1, 1, 1, 1], [27, 3, 1, 1, 1, 1])],
   ];
   for (const [name, spec] of cases)
@@ -132,6 +131,12 @@ describe("Winograd convolutions", () => {
       expect(winogradTile(spec, "forward", profile)).toBeDefined();
       check(spec, "auto");
     });
+  it("many channels, in stages", () => {
+    const spec = convSpec(6, 150, 162, 1, [6, 3, 1, 1, 0, 0], [6, 3, 1, 1, 1, 0]);
+    for (const d of ["forward", "input"] as const)
+      expect(winogradTile(spec, d, interpreters()[0].profile)).toBeDefined();
+    check(spec, "auto", 1);
+  });
   it("is chosen by shape, never in strict or direct profiles", () => {
     const { profile } = interpreters()[0];
     const spec = convSpec(32, 64, 64, 1, [5, 3, 1, 1, 0, 0], [5, 3, 1, 1, 0, 0]);
