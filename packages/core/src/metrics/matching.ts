@@ -24,7 +24,7 @@ export class Accuracy extends MatchMetric<typeof accuracySpec> {
   }
   protected matches(yTrue: Tensor, yPred: Tensor): Tensor {
     const [t, p] = alignTargets(yTrue, yPred, this.name);
-    return ops.mean(ops.cast(ops.equal(t, ops.cast(p, t.dtype)), "f32"), -1);
+    return ops.equal(t, p);
   }
 }
 
@@ -41,7 +41,7 @@ export class BinaryAccuracy extends MatchMetric<typeof binarySpec> {
   protected matches(yTrue: Tensor, yPred: Tensor): Tensor {
     const [t, p] = alignTargets(ops.cast(yTrue, "f32"), ops.cast(yPred, "f32"), this.name);
     const said = ops.cast(ops.greater(p, this.options.threshold ?? 0.5), "f32");
-    return ops.mean(ops.cast(ops.equal(t, said), "f32"), -1);
+    return ops.equal(t, said);
   }
 }
 
