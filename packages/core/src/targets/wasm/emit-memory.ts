@@ -3,7 +3,7 @@ import type { Stmt, StorageType } from "../../compiler/loopir.ts";
 import type { KernelEmitter } from "./emit.ts";
 import { scalar as op, vector as simd } from "./opcodes.ts";
 
-type MemoryStmt = Extract<Stmt, { kind: "load" | "gather" | "store" | "prefetch" }>;
+export type MemoryStmt = Extract<Stmt, { kind: "load" | "gather" | "store" | "prefetch" }>;
 type Load = Extract<Stmt, { kind: "load" }>;
 type Store = Extract<Stmt, { kind: "store" }>;
 
@@ -29,7 +29,7 @@ export function emitMemory(e: KernelEmitter, s: MemoryStmt): void {
       emitStore(e, s);
       return;
     case "prefetch": {
-      const offset = e.address(s.buffer, s.at);
+      const offset = e.address(s);
       e.w.memory(op.i32Load, offset).op(op.drop);
       return;
     }
@@ -62,17 +62,17 @@ const replaceOf = (type: StorageType) => (isFloat(type) ? simd.f32x4Replace : si
 
 function emitLoad(e: KernelEmitter, s: Load): void {
   const { w } = e;
-  const { buffer, at, dst } = s;
+  const { buffer, dst } = s;
   const type = buffer.type;
   const size = bytesOf[type];
   const stride = s.stride ?? 1;
   if (dst.lanes === 1) {
-    e.define(dst, () => scalarElement(e, type, e.address(buffer, at)));
+    e.define(dst, () => scalarElement(e, type, e.address(s)));
     return;
   }
   if (stride === 0) {
     e.defineSame(dst, () => {
-      const offset = e.address(buffer, at);
+      const offset = e.address(s);
       if (size === 4) w.simdMemory(simd.load32Splat, offset);
       else {
         scalarElement(e, type, offset);
@@ -82,7 +82,7 @@ function emitLoad(e: KernelEmitter, s: Load): void {
     return;
   }
   if (stride === 1) {
-    e.define(dst, (r) => contiguousLoad(e, type, e.address(buffer, at) + 4 * r * size));
+    e.define(dst, (r) => contiguousLoad(e, type, e.address(s) + 4 * r * size));
     return;
   }
   const count = s.count ?? dst.lanes;
@@ -97,15 +97,15 @@ function emitLoad(e: KernelEmitter, s: Load): void {
     if (size === 4) {
       // Addresses in reverse, so that each lane instruction finds its own under the vector.
       const offsets: number[] = [];
-      for (let lane = lanes - 1; lane >= 0; lane--) offsets[lane] = e.address(buffer, at, element(lane));
+      for (let lane = lanes - 1; lane >= 0; lane--) offsets[lane] = e.address(s, element(lane));
       w.simdMemory(simd.load32Zero, offsets[0]);
       for (let lane = 1; lane < lanes; lane++) w.simdMemoryLane(simd.load32Lane, offsets[lane], lane);
       return;
     }
-    scalarElement(e, type, e.address(buffer, at, element(0)));
+    scalarElement(e, type, e.address(s, element(0)));
     w.simd(splatOf(type));
     for (let lane = 1; lane < lanes; lane++) {
-      scalarElement(e, type, e.address(buffer, at, element(lane)));
+      scalarElement(e, type, e.address(s, element(lane)));
       w.lane(replaceOf(type), lane);
     }
   });
@@ -231,11 +231,11 @@ function narrowBf16(e: KernelEmitter): void {
 
 function emitGather(e: KernelEmitter, s: Extract<Stmt, { kind: "gather" }>): void {
   const { w } = e;
-  const { buffer, at, dst, indices } = s;
+  const { buffer, dst, indices } = s;
   const size = bytesOf[buffer.type];
   /** Leaves the address of lane `lane` of register r on the stack; returns the offset. */
   const address = (r: number, lane: number | null): number => {
-    const offset = e.address(buffer, at);
+    const offset = e.address(s);
     e.push(indices, r);
     if (lane !== null) w.lane(simd.i32x4Extract, lane);
     if (size > 1) w.i32(Math.log2(size)).op(op.i32Shl);
@@ -271,12 +271,12 @@ function narrow(e: KernelEmitter, type: StorageType): void {
 
 function emitStore(e: KernelEmitter, s: Store): void {
   const { w } = e;
-  const { buffer, at, value } = s;
+  const { buffer, value } = s;
   const type = buffer.type;
   const size = bytesOf[type];
   const stride = s.stride ?? 1;
   if (value.lanes === 1) {
-    const offset = e.address(buffer, at);
+    const offset = e.address(s);
     e.push(value, 0);
     if (type === "f16" || type === "bf16") {
       w.simd(simd.f32x4Splat);
@@ -306,7 +306,7 @@ function emitStore(e: KernelEmitter, s: Store): void {
       w.set(source);
     }
     if (stride === 1 && lanes === 4) {
-      const offset = e.address(buffer, at) + 4 * r * size;
+      const offset = e.address(s) + 4 * r * size;
       push();
       if (size === 4) w.simdMemory(simd.store, offset);
       else if (size === 2) {
@@ -320,7 +320,7 @@ function emitStore(e: KernelEmitter, s: Store): void {
     } else {
       for (let lane = 0; lane < lanes; ) {
         const pair = stride === 1 && size === 4 && lane === 0 && lanes >= 2;
-        const offset = e.address(buffer, at, (4 * r + lane) * stride);
+        const offset = e.address(s, (4 * r + lane) * stride);
         push();
         if (pair) w.simdMemoryLane(simd.store64Lane, offset, 0);
         else w.simdMemoryLane(laneStore, offset, (lane * 4) / size);

@@ -2,10 +2,11 @@
 import type { Affine, Buffer, Const, Kernel, Local, LoopVar, Operand, Stmt, ValueType } from "../../compiler/loopir.ts";
 import { storageBytes } from "../../compiler/loopir.ts";
 import { scratchLayout } from "../../compiler/scratch.ts";
-import { emitMemory } from "./emit-memory.ts";
+import { AddressPlan, type Pointer } from "./addresses.ts";
+import { emitMemory, type MemoryStmt } from "./emit-memory.ts";
 import { emitOperation } from "./emit-operation.ts";
 import { scalar as op } from "./opcodes.ts";
-import { accessOf, constantKey, loopConstants, visit, withoutDead } from "./uses.ts";
+import { constantKey, loopConstants, visit, withoutDead } from "./uses.ts";
 import { type WasmType, Writer } from "./writer.ts";
 
 export interface EmitOptions {
@@ -15,7 +16,7 @@ export interface EmitOptions {
 }
 
 /** Vector constants kept in locals for the whole function. */
-const maxHoisted = 12;
+const maxHoisted = 24;
 
 /**
  * Body of the function `(taskBegin, taskEnd, scratch, ...bufferPointers)`, all i32: runs tasks taskBegin … taskEnd-1.
@@ -40,27 +41,26 @@ export class KernelEmitter {
   /** Registers that belong to the current block, released at its end. */
   private blockLocals: number[] = [];
   private readonly bases = new Map<Buffer, number>();
-  private readonly pointers = new Map<string, number>();
-  /** Variables in scope, outermost first, with the local of their value where somebody asks for it. */
-  private readonly scope: LoopVar[] = [];
+  private readonly body: readonly Stmt[];
+  private readonly plan: AddressPlan;
+  /** Values of task variables, and of loop variables in scope where somebody asks for them. */
   private readonly variableLocals = new Map<LoopVar, number>();
   /** Iteration of an unrolled body: constant part of a variable's value. */
   private readonly unrolled = new Map<LoopVar, number>();
   private readonly hoisted = new Map<string, number>();
   /** Scalars that were spread over all lanes, by the vector's id. */
   private readonly splats = new Map<number, Operand>();
-  /** Smallest constant of the accesses that share a pointer, where offsets alone cannot express them. */
-  private readonly folds = new WeakMap<Affine, number>();
 
   constructor(kernel: Kernel, options: EmitOptions) {
     this.kernel = kernel;
     this.options = options;
     this.w = new Writer(kernelParameters(kernel));
+    this.body = withoutDead(kernel.body);
+    this.plan = new AddressPlan(kernel, this.body);
   }
 
   emit(): Uint8Array {
-    const { w, kernel } = this;
-    const body = withoutDead(kernel.body);
+    const { w, kernel, body } = this;
     const layout = scratchLayout(kernel);
     let parameter = 3;
     for (const b of kernel.buffers) {
@@ -83,13 +83,12 @@ export class KernelEmitter {
       w.set(local);
       this.hoisted.set(constantKey(c), local);
     }
-    this.planFolds(body);
     w.get(0).get(1).op(op.i32GeU).if().op(0x0f).end();
     this.decodeTask();
     const task = w.local("i32");
     w.get(0).set(task);
     w.loop();
-    const setUp = this.taskPointers(body);
+    const setUp = this.taskPointers();
     this.block(body);
     for (const local of setUp) w.release(local);
     this.nextTask();
@@ -112,7 +111,6 @@ export class KernelEmitter {
       w.set(local);
       divisor *= v.extent;
     }
-    this.scope.push(...this.kernel.grid);
   }
   /** Advances the task variables like an odometer. */
   private nextTask(): void {
@@ -129,107 +127,44 @@ export class KernelEmitter {
 
   // ---- addresses
 
-  /**
-   * Offsets of memory operands are unsigned, and an address must not pass below zero on the way. Accesses that begin
-   * below their buffer or walk downwards therefore get a pointer that contains the smallest constant among those that
-   * share it. They share it only under the same conditions: the smallest one may be guarded because it is outside.
-   */
-  private planFolds(stmts: readonly Stmt[], groups = new Map<string, Affine[]>()): void {
-    for (const s of stmts) {
-      if (s.kind === "loop") this.planFolds(s.body, groups);
-      else if (s.kind === "if") {
-        this.planFolds(s.then);
-        if (s.otherwise) this.planFolds(s.otherwise);
-      }
-      const a = accessOf(s);
-      if (!a) continue;
-      const terms = a.at.terms.map((t) => `${t.variable.id}*${t.stride}`).sort();
-      const key = `${a.buffer.id} ${terms.join(" ")}`;
-      const group = groups.get(key);
-      if (group) group.push(a.at);
-      else groups.set(key, [a.at]);
-    }
-    for (const group of groups.values()) {
-      const smallest = Math.min(...group.map((at) => at.constant));
-      if (smallest < 0 || group[0].terms.some((t) => t.stride < 0))
-        for (const at of group) this.folds.set(at, smallest);
-    }
-  }
-
-  /** Terms in order of nesting, and whether the constant must be part of the pointer (it could not be an offset). */
-  private plan(
-    buffer: Buffer,
-    at: Affine,
-  ): { root: string; folded: number; terms: { variable: LoopVar; bytes: number }[]; constant: number } {
-    const size = storageBytes[buffer.type];
-    const terms = at.terms
-      .map((t) => ({ variable: t.variable, bytes: t.stride * size }))
-      .sort((a, b) => this.nesting(a.variable) - this.nesting(b.variable));
-    const folded = (this.folds.get(at) ?? 0) * size;
-    return {
-      root: folded !== 0 ? `${buffer.id}#${folded}` : `${buffer.id}`,
-      folded,
-      terms,
-      constant: at.constant * size - folded,
-    };
-  }
-  /** Depth of a variable; those of loops not entered yet come last. */
-  private nesting(v: LoopVar): number {
-    const i = this.scope.indexOf(v);
-    return i < 0 ? Number.MAX_SAFE_INTEGER : i;
-  }
-  private static keyOf(root: string, terms: readonly { variable: LoopVar; bytes: number }[]): string {
-    return root + terms.map((t) => `>${t.variable.id}*${t.bytes}`).join("");
-  }
-
-  /** All accesses in a block, each with the scope order that holds there. */
-  private accesses(stmts: readonly Stmt[], each: (buffer: Buffer, at: Affine) => void): void {
-    visit(stmts, (s) => {
-      const a = accessOf(s);
-      if (a) each(a.buffer, a.at);
-    });
-  }
-
-  /** Pointers that depend on task variables (and folded constants) only. */
-  private taskPointers(body: readonly Stmt[]): number[] {
+  /** Sets the pointers that depend on task variables only; returns the locals made for them. */
+  private taskPointers(): number[] {
     const { w } = this;
     const made: number[] = [];
-    this.pointers.clear();
-    const depth = this.scope.length;
-    this.accesses(body, (buffer, at) => {
-      const p = this.plan(buffer, at);
-      const terms = p.terms.filter((t) => this.nesting(t.variable) < depth);
-      const key = KernelEmitter.keyOf(p.root, terms);
-      if (this.pointers.has(key)) return;
-      const base = this.bases.get(buffer)!;
-      if (terms.length === 0 && p.folded === 0) {
-        this.pointers.set(key, base);
-        return;
+    for (const pointer of this.plan.tasks) {
+      let root = pointer;
+      while (root.parent) root = root.parent;
+      const base = this.bases.get(root.buffer)!;
+      if (root === pointer && root.bytes === 0) {
+        pointer.local = base;
+        continue;
       }
-      const local = w.local("i32");
       w.get(base);
-      if (p.folded !== 0) w.i32(p.folded).op(op.i32Add);
-      for (const t of terms) w.get(this.variableLocals.get(t.variable)!).i32(t.bytes).op(op.i32Mul).op(op.i32Add);
-      w.set(local);
-      this.pointers.set(key, local);
-      made.push(local);
-    });
+      if (root.bytes !== 0) w.i32(root.bytes).op(op.i32Add);
+      for (let p = pointer; p !== root; p = p.parent!)
+        w.get(this.variableLocals.get(p.variable!)!).i32(p.bytes).op(op.i32Mul).op(op.i32Add);
+      pointer.local = w.local("i32");
+      w.set(pointer.local);
+      made.push(pointer.local);
+    }
     return made;
   }
 
-  /** Puts the base of the address `extra` elements after `at` on the stack; returns the offset for the memory operand. */
-  address(buffer: Buffer, at: Affine, extra = 0): number {
+  /** Puts the base of the address `extra` elements after a statement's on the stack; returns the offset for the operand. */
+  address(s: MemoryStmt, extra = 0): number {
     const { w } = this;
-    const p = this.plan(buffer, at);
-    const pointer = this.pointers.get(KernelEmitter.keyOf(p.root, p.terms));
-    if (pointer === undefined) throw new Error(`wasm: no pointer for ${buffer.name} in ${this.kernel.name}`);
-    const size = storageBytes[buffer.type];
-    let constant = p.constant + extra * size;
-    for (const t of p.terms) constant += (this.unrolled.get(t.variable) ?? 0) * t.bytes;
-    w.get(pointer);
-    if (!at.dynamic && constant >= 0) return constant;
-    if (at.dynamic) {
-      this.push(at.dynamic, 0);
+    const { pointer, offset } = this.plan.places.get(s)!;
+    if (pointer.local === undefined) throw new Error(`wasm: no pointer for ${s.buffer.name} in ${this.kernel.name}`);
+    const size = storageBytes[s.buffer.type];
+    let constant = offset + extra * size;
+    if (this.unrolled.size > 0)
+      for (let p: Pointer | null = pointer; p?.variable; p = p.parent)
+        constant += (this.unrolled.get(p.variable) ?? 0) * p.bytes;
+    w.get(pointer.local);
+    const dynamic = s.at.dynamic;
+    if (!dynamic && constant >= 0) return constant;
+    if (dynamic) {
+      this.push(dynamic, 0);
       if (size > 1) w.i32(Math.log2(size)).op(op.i32Shl);
       w.op(op.i32Add);
     }
@@ -322,7 +257,7 @@ export class KernelEmitter {
         return;
       }
       case "loop":
-        this.loop(s.variable, s.body, s.unroll ?? 1);
+        this.loop(s);
         return;
       case "if":
         this.push(s.condition, 0);
@@ -364,29 +299,16 @@ export class KernelEmitter {
     }
   }
 
-  private loop(variable: LoopVar, body: readonly Stmt[], unroll: number): void {
+  private loop(s: Extract<Stmt, { kind: "loop" }>): void {
     const { w } = this;
+    const { variable, body, unroll = 1 } = s;
     const times = variable.extent % unroll === 0 ? unroll : 1;
-    this.scope.push(variable);
-    let valueUsed = false;
-    visit(body, (s) => {
-      if (s.kind === "index" && s.at.terms.some((t) => t.variable === variable)) valueUsed = true;
-    });
-    // One pointer per way of walking along this loop.
-    const advancing: { key: string; local: number; bytes: number }[] = [];
-    this.accesses(body, (buffer, at) => {
-      const p = this.plan(buffer, at);
-      const i = p.terms.findIndex((t) => t.variable === variable);
-      if (i < 0) return;
-      const key = KernelEmitter.keyOf(p.root, p.terms.slice(0, i + 1));
-      if (this.pointers.has(key)) return;
-      const from = this.pointers.get(KernelEmitter.keyOf(p.root, p.terms.slice(0, i)));
-      if (from === undefined) throw new Error(`wasm: no base pointer for ${buffer.name} in ${this.kernel.name}`);
-      const local = w.local("i32");
-      w.get(from).set(local);
-      this.pointers.set(key, local);
-      advancing.push({ key, local, bytes: p.terms[i].bytes });
-    });
+    const { pointers, valueUsed } = this.plan.loops.get(s)!;
+    for (const p of pointers) {
+      if (p.parent?.local === undefined) throw new Error(`wasm: no base for ${p.buffer.name} in ${this.kernel.name}`);
+      p.local = w.local("i32");
+      w.get(p.parent.local).set(p.local);
+    }
     const counter = w.local("i32");
     w.i32(valueUsed ? 0 : variable.extent / times).set(counter);
     if (valueUsed) this.variableLocals.set(variable, counter);
@@ -396,19 +318,18 @@ export class KernelEmitter {
       this.block(body);
     }
     this.unrolled.delete(variable);
-    for (const a of advancing)
-      w.get(a.local)
-        .i32(a.bytes * times)
+    for (const p of pointers)
+      w.get(p.local!)
+        .i32(p.bytes * times)
         .op(op.i32Add)
-        .set(a.local);
+        .set(p.local!);
     if (valueUsed) w.get(counter).i32(times).op(op.i32Add).tee(counter).i32(variable.extent).op(op.i32LtU).brIf(0);
     else w.get(counter).i32(-1).op(op.i32Add).tee(counter).brIf(0);
     w.end();
-    for (const a of advancing) {
-      this.pointers.delete(a.key);
-      w.release(a.local);
+    for (const p of pointers) {
+      w.release(p.local!);
+      p.local = undefined;
     }
     w.release(counter);
-    this.scope.pop();
   }
 }

@@ -96,9 +96,9 @@ export function withoutDead(stmts: readonly Stmt[], used: Set<number> = new Set(
     }
     for (const x of operandsOf(s)) if (x.kind === "local") used.add(x.id);
     if (s.kind === "assign") used.add(s.dst.id);
-    out.unshift(kept);
+    out.push(kept);
   }
-  return out;
+  return out.reverse();
 }
 
 /** Vector constants by how often loops use them. */

@@ -59,7 +59,13 @@ export class Writer {
     return this.leb(local);
   }
   i32(value: number): this {
-    this.bytes.push(0x41, ...signedLeb(BigInt(value | 0)));
+    this.bytes.push(0x41);
+    let rest = value | 0;
+    while (rest < -64 || rest > 63) {
+      this.bytes.push((rest & 127) | 128);
+      rest >>= 7;
+    }
+    this.bytes.push(rest & 127);
     return this;
   }
   f32(value: number): this {
