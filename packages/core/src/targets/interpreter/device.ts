@@ -2,7 +2,7 @@
 import type { LoopProgram, TargetProfile } from "../../compiler/loopir.ts";
 import { slack } from "../../compiler/memory.ts";
 import type { Block, Device, Executable } from "../device.ts";
-import { interpretKernel, type Region } from "./interpret.ts";
+import { interpretProgram } from "./interpret.ts";
 
 class Memory implements Block {
   readonly address: number;
@@ -71,20 +71,11 @@ export function createInterpreterDevice(options: InterpreterDeviceOptions = {}):
     arena: () => arena,
     run(executable, stores) {
       const { program, constants } = executable as Interpreted;
-      const slots = [arena, constants, ...(stores as Memory[])];
-      for (const stage of program.stages) {
-        for (const call of stage.calls) {
-          const kernel = program.kernels[call.kernel];
-          let bound = 0;
-          const regions: Region[] = kernel.buffers.map((buffer) => {
-            if (buffer.access === "scratch")
-              return { memory: new DataView(new ArrayBuffer(buffer.size * 4)), offset: 0 };
-            const { slot, offset } = call.bindings[bound++];
-            return { memory: new DataView(slots[slot].buffer), offset };
-          });
-          interpretKernel(kernel, regions, { fma });
-        }
-      }
+      interpretProgram(
+        program,
+        [arena, constants, ...(stores as Memory[])].map((m) => m.buffer),
+        { fma },
+      );
     },
     release(executable) {
       allocated -= (executable as Interpreted).constants.bytes;

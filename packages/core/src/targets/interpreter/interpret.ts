@@ -6,6 +6,7 @@ import type {
   CompareOp,
   Kernel,
   Local,
+  LoopProgram,
   LoopVar,
   Operand,
   Stmt,
@@ -54,6 +55,28 @@ export function interpretKernel(
   end = taskCount(kernel),
 ): void {
   new Interpreter(kernel, regions, options).run(begin, end);
+}
+
+/** Runs all calls of a program in order. `slots`: the memory of each entry of the address table, from its first byte. */
+export function interpretProgram(
+  program: LoopProgram,
+  slots: readonly ArrayBuffer[],
+  options: InterpreterOptions,
+): void {
+  for (const stage of program.stages) {
+    for (const call of stage.calls) {
+      const kernel = program.kernels[call.kernel];
+      let bound = 0;
+      const regions = kernel.buffers.map((buffer): Region => {
+        if (buffer.access === "scratch") {
+          return { memory: new DataView(new ArrayBuffer(buffer.size * storageBytes[buffer.type])), offset: 0 };
+        }
+        const { slot, offset } = call.bindings[bound++];
+        return { memory: new DataView(slots[slot]), offset };
+      });
+      interpretKernel(kernel, regions, options);
+    }
+  }
 }
 
 class Interpreter {
