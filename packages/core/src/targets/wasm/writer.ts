@@ -10,6 +10,10 @@ export class Writer {
   private readonly declared: WasmType[] = [];
   private readonly free: Record<WasmType, number[]> = { i32: [], f32: [], v128: [] };
   private readonly parameters: number;
+  /** The latest `set`: its local, where it begins and where it ends. */
+  private lastSet = -1;
+  private atSet = 0;
+  private afterSet = 0;
   private readonly float = new DataView(new ArrayBuffer(4));
 
   constructor(parameters: number) {
@@ -46,13 +50,23 @@ export class Writer {
     return out;
   }
 
+  /** Directly after a `set` of the same local, the two become one `tee`. */
   get(local: number): this {
+    if (local === this.lastSet && this.bytes.length === this.afterSet) {
+      this.bytes[this.atSet] = 0x22;
+      this.lastSet = -1;
+      return this;
+    }
     this.bytes.push(0x20);
     return this.leb(local);
   }
   set(local: number): this {
+    this.lastSet = local;
+    this.atSet = this.bytes.length;
     this.bytes.push(0x21);
-    return this.leb(local);
+    this.leb(local);
+    this.afterSet = this.bytes.length;
+    return this;
   }
   tee(local: number): this {
     this.bytes.push(0x22);
