@@ -193,7 +193,7 @@ describe("optimizers", () => {
     const saved = original.toConfig();
     expect(saved.class_name).toBe("RMSprop");
     expect(saved.config).toMatchObject({
-      name: "rmsprop",
+      name: "rm_sprop",
       learning_rate: 0.25,
       rho: 0.8,
       clipvalue: 2,
