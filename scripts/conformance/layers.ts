@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import {
+  callbacks,
   type Layer,
   layerFromConfig,
   losses as lossModule,
@@ -272,6 +273,10 @@ export async function runModel(c: Case): Promise<void> {
     // biome-ignore lint/suspicious/noExplicitAny: read from Keras' configuration.
   } as any);
   const perBatch: Record<string, number>[] = [];
+  const watcher = callbacks.lambdaCallback({
+    batchLogs: true,
+    onTrainBatchEnd: (_, logs) => void perBatch.push({ ...logs }),
+  });
   const history = await model.fit(
     x as Tensor,
     y as Tensor,
@@ -283,12 +288,7 @@ export async function runModel(c: Case): Promise<void> {
       ...(class_weight ? { classWeight: class_weight } : {}),
       ...(sample_weight ? { sampleWeight: revive(sample_weight) } : {}),
       ...(validation_split ? { validationSplit: validation_split } : {}),
-      callbacks: [
-        {
-          batchLogs: true,
-          onTrainBatchEnd: (_: number, logs: Record<string, number>) => void perBatch.push({ ...logs }),
-        },
-      ],
+      callbacks: [watcher],
       // biome-ignore lint/suspicious/noExplicitAny: read from Keras' configuration.
     } as any,
   );
