@@ -1,5 +1,5 @@
 /** What is published: the browser bundle of core, the contents of the packages, their declarations, and the lock file. */
-import { execFileSync } from "node:child_process";
+import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -149,7 +149,11 @@ test("the lock file names no address of a registry", () => {
 
 function npm(args: readonly string[]): string {
   const cli = process.env["npm_execpath"];
-  const options = { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] } as const;
+  const options: ExecFileSyncOptionsWithStringEncoding = {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  };
   return cli?.endsWith("npm-cli.js")
     ? execFileSync(process.execPath, [cli, ...args], options)
     : execFileSync("npm", args, { ...options, shell: process.platform === "win32" });

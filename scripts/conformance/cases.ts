@@ -40,6 +40,7 @@ const dtypes: Record<string, DType> = {
   uint32: "u32",
   bool: "bool",
 };
+export const isDtypeName = (name: string): boolean => name in dtypes;
 export function dtypeOf(name: string): DType {
   const d = dtypes[name];
   if (!d) throw new Skip(`dtype ${name}`);

@@ -213,7 +213,9 @@ export function runInitializer(c: Case): void {
   if (c["orthogonal"]) {
     const { flatten_to, equals_identity_times, gram, tol } = c["orthogonal"];
     const a = tensor(values, flatten_to);
-    const product = (gram as string).startsWith("W^T") ? ops.matmul(ops.transpose(a), a) : ops.matmul(a, ops.transpose(a));
+    const product = (gram as string).startsWith("W^T")
+      ? ops.matmul(ops.transpose(a), a)
+      : ops.matmul(a, ops.transpose(a));
     const target = ops.multiply(ops.eye(product.shape[0]), equals_identity_times);
     const off = ops.max(ops.abs(ops.subtract(product, target))).item();
     if (!(off <= tol)) throw new Mismatch(`gram matrix is off by ${off}`);

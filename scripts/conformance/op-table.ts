@@ -1,6 +1,6 @@
 /** The one table from keras.ops names to ours: the function, and the order of its parameters in Keras' names. */
 import { ops, type Tensor } from "@layerwise/core";
-import { camel, type Json, revive, Skip } from "./cases.ts";
+import { camel, dtypeOf, isDtypeName, type Json, revive, Skip } from "./cases.ts";
 
 const reduction = "x axis keepdims";
 /** Parameters after the first ones that are positional anyway; ops that are absent here take positional arguments only. */
@@ -99,10 +99,13 @@ export function callOp(
   const fill = (x: Json): unknown => {
     if (x !== null && typeof x === "object" && !Array.isArray(x) && "$" in x) return inputs[x["$"] as number];
     if (Array.isArray(x)) return x.map((y) => fill(y as Json));
+    if (typeof x === "string" && isDtypeName(x)) return dtypeOf(x);
     if (typeof x === "string" && (x === "channels_last" || x === "channels_first")) return camel(x);
     return revive(x);
   };
+  if (name === "norm" && kwargs["ord"] === "nuc") throw new Skip("op norm with ord nuc");
   const positional = args.map(fill);
+  if (own === "meshgrid") return f(positional, kwargs["indexing"]);
   if (variadic.has(own)) return f(...positional);
   const names = (parameters[own] ?? "").split(" ");
   const tail: unknown[] = [];

@@ -133,7 +133,8 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
   for (const v of source.inputs) if (isUsed(v, reads)) placeOf(v);
 
   for (const group of groups) {
-    if (outputsOf(group).some((v) => sizeOf(v.shape) > 0)) emitGroup(group, { isBuffer, profile, placeOf, inArena, step, steps, aliases });
+    if (outputsOf(group).some((v) => sizeOf(v.shape) > 0))
+      emitGroup(group, { isBuffer, profile, placeOf, inArena, step, steps, aliases });
   }
 
   // Writes that could not happen in place.
@@ -376,21 +377,17 @@ function emitGroup(group: Group, c: EmitContext): void {
       const inputs = node.inputs.map((v, i) => lowerInput(v, i, node, c.isBuffer));
       const lowered = rule.lower({
         attrs: node.attrs,
-        inputs: inputs.map((x) => ({ type: x.type, access: x.access, size: sizeOf(x.source.shape) })),
+        inputs: inputs.map((x) => ({ type: x.type, access: x.access, size: x.size })),
         outputs: node.types,
         profile: c.profile,
         epilogue,
       });
       const tempPlaces = temps(lowered.temps);
       const outs = outputsOf(group);
-      const all = [...inputs.map((x) => x.source), ...values];
+      const all = [...inputs.map((x) => shifted(c.placeOf(x.source), x.offset)), ...values.map(c.placeOf)];
       for (const s of lowered.steps) {
         const at = s.roles.map((r) =>
-          r.role === "temp"
-            ? tempPlaces[r.index]
-            : r.role === "input"
-              ? c.placeOf(all[r.index])
-              : c.placeOf(outs[r.index]),
+          r.role === "temp" ? tempPlaces[r.index] : r.role === "input" ? all[r.index] : c.placeOf(outs[r.index]),
         );
         c.step(s.kernel, at, label);
       }
@@ -398,17 +395,29 @@ function emitGroup(group: Group, c: EmitContext): void {
   }
 }
 
-function lowerInput(
-  v: Value,
-  i: number,
-  node: Node,
-  isBuffer: (v: Value) => boolean,
-): { source: Value; access: Access; type: Value["type"] } {
-  if (isBuffer(v)) return { source: v, access: contiguous(v.shape), type: v.type };
+function lowerInput(v: Value, i: number, node: Node, isBuffer: (v: Value) => boolean): LowerInput {
+  const own = { access: contiguous(v.shape), type: v.type, size: sizeOf(v.shape) };
+  if (isBuffer(v)) return { ...own, source: v, offset: 0 };
   const { base, chain } = baseOf(v);
   const access = through(contiguous(base.shape), chain);
   if ("blocked" in access || !isBuffer(base)) throw new Error(`compiler: input ${i} of ${node.op.name} has no memory`);
-  return { source: base, access, type: v.type };
+  // A run of elements inside a larger buffer (a weight in the flat root) is a buffer that begins further on.
+  if (isContiguous(access)) return { ...own, source: base, offset: access.offset * dtypeBytes[base.dtype] };
+  return { source: base, access, type: v.type, size: sizeOf(base.shape), offset: 0 };
+}
+
+interface LowerInput {
+  readonly source: Value;
+  readonly access: Access;
+  readonly type: Value["type"];
+  /** Elements of the buffer the kernel sees. */
+  readonly size: number;
+  /** Where that buffer begins in `source`, in bytes. */
+  readonly offset: number;
+}
+
+function shifted(place: Place, offset: number): Place {
+  return offset === 0 ? place : { slot: place.slot, offset: 0, interval: null, parent: { place, offset } };
 }
 
 function labelOf(group: Group): string {

@@ -320,7 +320,7 @@ function epilogueOperand(v: Value, size: number, columns: number, buffers: Set<V
   const scalarConstant = base.node.op.name === "constant" && sizeOf(base.shape) === 1;
   if (scalarConstant) return true;
   if (!buffers.has(base)) {
-    if (base.node.op.kernel.kind !== "map") return false;
+    if (base.node.op.kernel.kind !== "map" || base.node.op.kernel.coordinates) return false;
     if (chain.node) return false;
     return base.node.inputs.every((i) => epilogueOperand(i, size, columns, buffers, before));
   }

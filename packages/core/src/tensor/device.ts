@@ -78,7 +78,10 @@ export function currentDevice(): Device {
   } catch (cause) {
     // Asked for by nobody, a native target that does not work is not worth stopping for.
     if (name !== "native" || asked === "native") throw cause;
-    if (!complained) console.warn(`layerwise: the native target is not used: ${(cause as Error).message.split("\n")[0]}; running on wasm`);
+    if (!complained)
+      console.warn(
+        `layerwise: the native target is not used: ${(cause as Error).message.split("\n")[0]}; running on wasm`,
+      );
     complained = true;
     native = null;
     current = open("wasm");

@@ -3,18 +3,20 @@
 /** Longest time between two macrotasks, in milliseconds. */
 const slice = 16;
 
-const macrotask: (f: () => void) => void = (() => {
+/** Runs `f` as a macrotask. A channel lives only until its message: an open port would keep the process alive. */
+function macrotask(f: () => void): void {
   const { setImmediate: immediate } = globalThis as { setImmediate?: (f: () => void) => void };
-  if (immediate) return immediate;
-  if (typeof MessageChannel === "undefined") return (f) => setTimeout(f, 0);
-  const channel = new MessageChannel();
-  const queue: (() => void)[] = [];
-  channel.port1.onmessage = () => queue.shift()?.();
-  return (f) => {
-    queue.push(f);
-    channel.port2.postMessage(null);
-  };
-})();
+  if (immediate) immediate(f);
+  else if (typeof MessageChannel === "undefined") setTimeout(f, 0);
+  else {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      f();
+    };
+    port2.postMessage(null);
+  }
+}
 
 /** Tells when it is time to give way, and does so. */
 export class Yielder {

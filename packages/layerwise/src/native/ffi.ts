@@ -2,10 +2,8 @@
 import { createRequire } from "node:module";
 import { LayerwiseError } from "@layerwise/core";
 
-export interface NativeFunction {
-  // biome-ignore lint/suspicious/noExplicitAny: foreign functions take and return what their C prototype says.
-  (...args: any[]): any;
-}
+// biome-ignore lint/suspicious/noExplicitAny: foreign functions take and return what their C prototype says.
+export type NativeFunction = (...args: any[]) => any;
 export interface NativeLibrary {
   func(prototype: string): NativeFunction;
 }

@@ -17,6 +17,7 @@ function available(): boolean {
 export function installNative(): void {
   provideNative({
     available,
-    open: ({ threads, strict, convolution }) => createNativeDevice({ ...(threads === null ? {} : { threads }), strict, convolution }),
+    open: ({ threads, strict, convolution }) =>
+      createNativeDevice({ ...(threads === null ? {} : { threads }), strict, convolution }),
   });
 }

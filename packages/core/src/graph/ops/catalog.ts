@@ -8,6 +8,7 @@ import * as cast from "./cast.ts";
 import * as contract from "./contract.ts";
 import * as conv from "./conv.ts";
 import * as cumulative from "./cumulative.ts";
+import * as dynamic from "./dynamic.ts";
 import * as gather from "./gather.ts";
 import * as iota from "./iota.ts";
 import * as pool from "./pool.ts";
@@ -35,6 +36,7 @@ const families: Record<string, Family> = {
   contract,
   conv,
   cumulative,
+  dynamic,
   gather,
   iota,
   pool,

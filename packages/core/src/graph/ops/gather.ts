@@ -1,400 +1,525 @@
-/** Indexing: gather along an axis, scatter-add, along-axis forms, dynamic slices. */
-import { affine, dynamic, type Index, KernelBuilder, scaled } from "../../compiler/builder.ts";
-import type { Operand } from "../../compiler/loopir.ts";
-import type { Lowered } from "../../compiler/lowered.ts";
+/** Indexing: rows gathered and added up along an axis, the same element by element, and with several indices at once. */
+import { formatShape } from "../../errors.ts";
 import { apply1, type OpRecord, type Value } from "../node.ts";
 import { type Reference, refArray } from "../reference/array.ts";
-import { type DType, normalizeAxis, type Shape, sizeOf, type TensorType } from "../types.ts";
-import { add, less, lessEqual, logicalAnd, maximum, minimum, mul, sub } from "./binary.ts";
-import { requireSameDType, shapeError } from "./common.ts";
+import { normalizeAxis, rowMajor, type Shape, sameShape, sizeOf, type TensorType } from "../types.ts";
+import { add, equal, maximum, minimum, mul } from "./binary.ts";
+import { formatType, opError, requireDType, shapeError } from "./common.ts";
 import { iota } from "./iota.ts";
-import { floats, integers, literal, type Samples } from "./sample.ts";
+import { lowerGather, lowerScatterAdd, lowerScatterAlong, lowerTakeAlong, type Rows } from "./lower/gather.ts";
+import { distinct, floats, integers, literal, type Samples } from "./sample.ts";
 import { select } from "./select.ts";
-import { scalar } from "./source.ts";
-import { zerosLike } from "./unary.ts";
-import { broadcastTo, reshape } from "./view.ts";
+import { constantNumber, scalar } from "./source.ts";
+import { broadcastTo, reshape, slice } from "./view.ts";
 
-const indexType = (name: string, t: TensorType): void => {
-  if (t.dtype !== "i32") throw shapeError(name, "indices are i32", t.dtype, "i32");
-};
-
-/** Clamped scalar index at position j of the index buffer. */
-function clampedIndex(b: KernelBuilder, x: Operand, n: number): Operand {
-  return b.min(b.max(x, b.i32(0, x.lanes)), b.i32(Math.max(0, n - 1), x.lanes));
+export interface GatherAttrs {
+  readonly axis: number;
+}
+export interface ScatterAttrs {
+  readonly axis: number;
+  /** Size of the result along the axis. */
+  readonly size: number;
 }
 
-function lowerGather(outer: number, n: number, m: number, inner: number, dtype: DType): Lowered {
-  const b = new KernelBuilder("gather");
-  const x = b.buffer("x", dtype, outer * n * inner, "read");
-  const at = b.buffer("indices", "i32", m, "read");
-  const y = b.buffer("y", dtype, outer * m * inner, "write");
-  if (outer * m * inner > 0) {
-    const o: Index = outer > 1 ? b.task("outer", outer) : 0;
-    if (inner === 1) {
-      const block = 1024;
-      const blocks = Math.ceil(m / block);
-      const row = (start: Index, length: number): void => {
-        const lanes = 4;
-        const one = (j: Index, count: number): void => {
-          const i = clampedIndex(b, b.load(at, affine(start, j), lanes), n);
-          b.store(y, affine(scaled(o, m), start, j), b.gather(x, scaled(o, n), i), count < lanes ? { count } : {});
-        };
-        b.loop("j", Math.floor(length / lanes), (j) => one(scaled(j, lanes), lanes));
-        if (length % lanes > 0) one(length - (length % lanes), length % lanes);
-      };
-      if (blocks === 1) row(0, m);
-      else {
-        const t = b.task("block", blocks);
-        const last = m - (blocks - 1) * block;
-        if (last === block) row(scaled(t, block), block);
-        else
-          b.if(
-            b.compare("eq", b.index(t), b.i32(blocks - 1)),
-            () => row((blocks - 1) * block, last),
-            () => row(scaled(t, block), block),
-          );
-      }
-    } else {
-      const j = b.task("j", m);
-      const i = clampedIndex(b, b.load(at, j), n);
-      const from = affine(scaled(o, n * inner), dynamic(b.mul(i, b.i32(inner))));
-      const to = affine(scaled(o, m * inner), scaled(j, inner));
-      const lanes = inner >= 16 ? 16 : inner > 4 ? 8 : 4;
-      const move = (k: Index, count: number): void =>
-        b.store(y, affine(to, k), b.load(x, affine(from, k), lanes), count < lanes ? { count } : {});
-      b.loop("k", Math.floor(inner / lanes), (k) => move(scaled(k, lanes), lanes));
-      if (inner % lanes > 0) move(inner - (inner % lanes), inner % lanes);
-    }
+function requireIndices(op: string, indices: TensorType): void {
+  if (indices.dtype !== "i32") throw opError("E104", `${op}: indices are i32`, formatType(indices), "i32");
+}
+function requireElements(op: string, x: TensorType, axis: number, count: number): void {
+  if (x.shape[axis] === 0 && count > 0) {
+    throw shapeError(op, "there is nothing to take", `axis ${axis} of ${formatType(x)}`, "at least one element");
   }
-  return {
-    steps: [
-      {
-        kernel: b.finish({ flops: 0, bytes: 8 * outer * m * inner }),
-        roles: [
-          { role: "input", index: 0 },
-          { role: "input", index: 1 },
-          { role: "output", index: 0 },
-        ],
-      },
-    ],
-    temps: [],
-  };
 }
 
-const split = (shape: Shape, axis: number) => ({
-  outer: sizeOf(shape.slice(0, axis)),
-  n: shape[axis],
-  inner: sizeOf(shape.slice(axis + 1)),
-});
+/** `shape` seen as [outer, n, inner] around an axis. */
+function around(shape: Shape, axis: number, m: number): Rows {
+  return { outer: sizeOf(shape.slice(0, axis)), n: shape[axis], inner: sizeOf(shape.slice(axis + 1)), m };
+}
+function replaced(shape: Shape, axis: number, by: Shape): number[] {
+  return [...shape.slice(0, axis), ...by, ...shape.slice(axis + 1)];
+}
 
-export const gatherOp: OpRecord<{ readonly axis: number }> = {
+// ---- records
+
+export const gatherOp: OpRecord<GatherAttrs> = {
   name: "gather",
   infer: ([x, indices], { axis }) => {
-    indexType("gather", indices);
-    return [{ shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)], dtype: x.dtype }];
+    requireIndices("gather", indices);
+    const shape = replaced(x.shape, axis, indices.shape);
+    requireElements("gather", x, axis, sizeOf(shape));
+    return [{ shape, dtype: x.dtype }];
   },
-  gradient: ({ inputs: [x, indices], grads: [dy], attrs }) => [
-    scatterAdd(zerosLike(x), indices, dy!, attrs.axis),
+  gradient: ({ inputs: [x, indices], grads: [dy], attrs: { axis } }) => [
+    scatterSum(indices, dy!, axis, x.shape[axis]),
     null,
   ],
   kernel: {
     kind: "lower",
-    lower: ({ attrs, inputs: [x, indices] }) => {
-      const { outer, n, inner } = split(x.type.shape, attrs.axis);
-      return lowerGather(outer, n, sizeOf(indices.type.shape), inner, x.type.dtype);
-    },
+    lower: ({ attrs, inputs: [x, indices], profile }) =>
+      lowerGather(around(x.type.shape, attrs.axis, sizeOf(indices.type.shape)), x.type.dtype, profile.lanes),
   },
 };
 
-/** x[…, indices, …] along an axis (numpy.take): shape x[:axis] + indices.shape + x[axis+1:]. Indices are clamped. */
+/** Inputs indices and updates; the base is zeros, so that nothing but the result is written and read. */
+export const scatterAddOp: OpRecord<ScatterAttrs> = {
+  name: "scatterAdd",
+  infer: ([indices, updates], { axis, size }) => {
+    requireIndices("scatterAdd", indices);
+    requireDType("scatterAdd", "number", updates);
+    const rank = indices.shape.length;
+    if (!sameShape(updates.shape.slice(axis, axis + rank), indices.shape)) {
+      throw shapeError(
+        "scatterAdd",
+        "the updates do not have the indices' shape at the axis",
+        `updates ${formatType(updates)}, indices ${formatType(indices)}, axis ${axis}`,
+        `updates [${["…", ...indices.shape, "…"].join(", ")}]`,
+      );
+    }
+    const shape = [...updates.shape.slice(0, axis), size, ...updates.shape.slice(axis + rank)];
+    requireElements("scatterAdd", { shape, dtype: updates.dtype }, axis, sizeOf(updates.shape));
+    return [{ shape, dtype: updates.dtype }];
+  },
+  gradient: ({ inputs: [indices], grads: [dy], attrs: { axis } }) => [null, gather(dy!, indices, axis)],
+  kernel: {
+    kind: "lower",
+    lower: ({ attrs, inputs: [indices], outputs: [y], profile }) =>
+      lowerScatterAdd(around(y.shape, attrs.axis, sizeOf(indices.type.shape)), y.dtype, profile.lanes),
+  },
+  flops: ([, updates]) => sizeOf(updates.shape),
+};
+
+function requireAlong(op: string, shape: Shape, indices: TensorType, axis: number): void {
+  requireIndices(op, indices);
+  if (!sameShape(replaced(indices.shape, axis, [0]), replaced(shape, axis, [0]))) {
+    throw shapeError(
+      op,
+      "the indices do not fit",
+      `indices ${formatType(indices)} for ${formatShape(shape)} along axis ${axis}`,
+      "equal sizes in the other axes",
+    );
+  }
+}
+
+export const takeAlongAxisOp: OpRecord<GatherAttrs> = {
+  name: "takeAlongAxis",
+  infer: ([x, indices], { axis }) => {
+    requireAlong("takeAlongAxis", x.shape, indices, axis);
+    requireElements("takeAlongAxis", x, axis, sizeOf(indices.shape));
+    return [{ shape: indices.shape, dtype: x.dtype }];
+  },
+  gradient: ({ inputs: [x, indices], grads: [dy], attrs: { axis } }) => [
+    scatterSumAlong(indices, dy!, axis, x.shape[axis]),
+    null,
+  ],
+  kernel: {
+    kind: "lower",
+    lower: ({ attrs: { axis }, inputs: [x, indices], profile }) =>
+      lowerTakeAlong(around(x.type.shape, axis, indices.type.shape[axis]), x.type.dtype, profile.lanes),
+  },
+};
+
+/** Inputs indices and updates of equal shape; the base is zeros. */
+export const scatterAddAlongAxisOp: OpRecord<ScatterAttrs> = {
+  name: "scatterAddAlongAxis",
+  infer: ([indices, updates], { axis, size }) => {
+    requireAlong("scatterAddAlongAxis", updates.shape, indices, axis);
+    requireDType("scatterAddAlongAxis", "number", updates);
+    if (updates.shape[axis] !== indices.shape[axis]) {
+      throw shapeError(
+        "scatterAddAlongAxis",
+        "indices and updates differ in shape",
+        `${formatType(indices)} and ${formatType(updates)}`,
+        "equal shapes",
+      );
+    }
+    const type: TensorType = { shape: replaced(updates.shape, axis, [size]), dtype: updates.dtype };
+    requireElements("scatterAddAlongAxis", type, axis, sizeOf(updates.shape));
+    return [type];
+  },
+  gradient: ({ inputs: [indices], grads: [dy], attrs: { axis } }) => [null, takeAlongAxis(dy!, indices, axis)],
+  kernel: {
+    kind: "lower",
+    lower: ({ attrs: { axis }, inputs: [indices], outputs: [y], profile }) =>
+      lowerScatterAlong(around(y.shape, axis, indices.type.shape[axis]), y.dtype, profile.lanes),
+  },
+  flops: ([, updates]) => sizeOf(updates.shape),
+};
+
+// ---- functions
+
+/**
+ * numpy.take: x at i32 indices of an axis, x[:axis] + indices.shape + x[axis+1:]. Indices outside the axis mean its nearest
+ * element.
+ */
 export function gather(x: Value, indices: Value, axis: number): Value {
   return apply1(gatherOp, [x, indices], { axis: normalizeAxis(axis, x.shape.length, "gather") });
 }
 
-/** Adds rows in the order of the indices; tasks own columns, so every element has one order and no two threads meet. */
-function lowerScatter(outer: number, n: number, m: number, inner: number, dtype: DType): Lowered {
-  const size = outer * n * inner;
-  const copy = new KernelBuilder("scatter_base");
-  const base = copy.buffer("base", dtype, size, "read");
-  const out = copy.buffer("y", dtype, size, "write");
-  const block = 8192;
-  const blocks = Math.ceil(size / block);
-  const run = (start: Index, length: number): void => {
-    copy.loop("i", Math.floor(length / 16), (i) =>
-      copy.store(out, affine(start, scaled(i, 16)), copy.load(base, affine(start, scaled(i, 16)), 16)),
-    );
-    const rest = length % 16;
-    if (rest > 0)
-      copy.store(out, affine(start, length - rest), copy.load(base, affine(start, length - rest), 16), { count: rest });
-  };
-  if (blocks <= 1) run(0, size);
-  else {
-    const t = copy.task("block", blocks);
-    const last = size - (blocks - 1) * block;
-    if (last === block) run(scaled(t, block), block);
-    else
-      copy.if(
-        copy.compare("eq", copy.index(t), copy.i32(blocks - 1)),
-        () => run((blocks - 1) * block, last),
-        () => run(scaled(t, block), block),
-      );
-  }
-  const b = new KernelBuilder("scatter_add");
-  const at = b.buffer("indices", "i32", m, "read");
-  const updates = b.buffer("updates", dtype, outer * m * inner, "read");
-  const y = b.buffer("y", dtype, size, "readwrite");
-  if (size > 0 && m > 0) {
-    const o: Index = outer > 1 ? b.task("outer", outer) : 0;
-    const lanes = inner === 1 ? 1 : inner >= 16 ? 16 : inner > 4 ? 8 : 4;
-    const vectors = Math.ceil(inner / lanes);
-    const c: Index = vectors > 1 ? b.task("columns", vectors) : 0;
-    const rest = inner % lanes;
-    const rows = (count: number): void =>
-      b.loop("j", m, (j) => {
-        const i = clampedIndex(b, b.load(at, j), n);
-        const to = affine(scaled(o, n * inner), scaled(c, lanes), dynamic(b.mul(i, b.i32(inner))));
-        const u = b.load(updates, affine(scaled(o, m * inner), scaled(j, inner), scaled(c, lanes)), lanes);
-        b.store(y, to, b.add(b.load(y, to, lanes), u), count < lanes ? { count } : {});
-      });
-    if (rest === 0 || typeof c === "number") rows(rest === 0 ? lanes : rest);
-    else
-      b.if(
-        b.compare("eq", b.index(c), b.i32(vectors - 1)),
-        () => rows(rest),
-        () => rows(lanes),
-      );
-  }
-  return {
-    steps: [
-      {
-        kernel: copy.finish({ flops: 0, bytes: 8 * size }),
-        roles: [
-          { role: "input", index: 0 },
-          { role: "output", index: 0 },
-        ],
-      },
-      {
-        kernel: b.finish({ flops: outer * m * inner, bytes: 12 * outer * m * inner }),
-        roles: [
-          { role: "input", index: 1 },
-          { role: "input", index: 2 },
-          { role: "output", index: 0 },
-        ],
-      },
-    ],
-    temps: [],
-  };
+/** Zeros with `size` elements along `axis`, and updates added at the indices: the adjoint of `gather`. */
+function scatterSum(indices: Value, updates: Value, axis: number, size: number): Value {
+  return apply1(scatterAddOp, [indices, updates], { axis, size });
 }
 
-export const scatterAddOp: OpRecord<{ readonly axis: number }> = {
-  name: "scatterAdd",
-  infer: ([base, indices, updates], { axis }) => {
-    indexType("scatterAdd", indices);
-    requireSameDType("scatterAdd", [base, updates]);
-    const want = [...base.shape.slice(0, axis), ...indices.shape, ...base.shape.slice(axis + 1)];
-    if (want.length !== updates.shape.length || want.some((d, i) => d !== updates.shape[i])) {
-      throw shapeError("scatterAdd", "the updates do not fit base and indices", `[${updates.shape}]`, `[${want}]`);
-    }
-    return [base];
-  },
-  gradient: ({ inputs: [, indices], grads: [dy], attrs, wants }) => [
-    dy,
-    null,
-    wants[2] ? gather(dy!, indices, attrs.axis) : null,
-  ],
-  kernel: {
-    kind: "lower",
-    lower: ({ attrs, inputs: [base, indices] }) => {
-      const { outer, n, inner } = split(base.type.shape, attrs.axis);
-      return lowerScatter(outer, n, sizeOf(indices.type.shape), inner, base.type.dtype);
-    },
-  },
-};
-
-/** base with updates added at the indices of an axis: adjoint of `gather`. Equal indices add up in order. */
+/**
+ * `base` with updates (base[:axis] + indices.shape + base[axis+1:]) added at the i32 indices of an axis, equal indices in
+ * their order. Indices outside the axis mean its nearest element.
+ */
 export function scatterAdd(base: Value, indices: Value, updates: Value, axis: number): Value {
-  return apply1(scatterAddOp, [base, indices, updates], { axis: normalizeAxis(axis, base.shape.length, "scatterAdd") });
-}
-
-/** Row-major positions of the elements that along-axis indexing addresses in x. */
-function flatPositions(shape: Shape, indices: Value, axis: number): Value {
-  const n = shape[axis];
-  const clamped = minimum(maximum(indices, scalar(0, "i32")), scalar(Math.max(0, n - 1), "i32"));
-  let position: Value | null = null;
-  let stride = 1;
-  for (let i = shape.length - 1; i >= 0; i--) {
-    const c = i === axis ? clamped : iota(indices.shape, i, "i32");
-    const term = stride === 1 ? c : mul(c, scalar(stride, "i32"));
-    position = position ? add(position, term) : term;
-    stride *= shape[i];
+  const a = normalizeAxis(axis, base.shape.length, "scatterAdd");
+  const shape = replaced(base.shape, a, indices.shape);
+  if (!sameShape(updates.shape, shape) || updates.dtype !== base.dtype) {
+    throw shapeError(
+      "scatterAdd",
+      "the updates do not fit base and indices",
+      `${formatType(updates.type)} for base ${formatType(base.type)}, indices ${formatType(indices.type)}`,
+      formatType({ shape, dtype: base.dtype }),
+    );
   }
-  return position ?? clamped;
+  return plus(base, scatterSum(indices, updates, a, base.shape[a]));
 }
 
-/** y[i, j, k] = x[i, indices[i, j, k], k] (axis 1): indices have x's shape except along the axis. */
+/** a + b, where a broadcast zero adds nothing. */
+function plus(a: Value, b: Value): Value {
+  let source = a;
+  while (source.node.op.kernel.kind === "view") source = source.node.inputs[0];
+  return constantNumber(source) === 0 ? b : add(a, b);
+}
+
+/** y[i, j, k] = x[i, indices[i, j, k], k] (axis 1): i32 indices of x's shape except along the axis, or broadcasting to it. */
 export function takeAlongAxis(x: Value, indices: Value, axis: number): Value {
   const a = normalizeAxis(axis, x.shape.length, "takeAlongAxis");
-  return gather(reshape(x, [sizeOf(x.shape)]), flatPositions(x.shape, indices, a), 0);
+  return apply1(takeAlongAxisOp, [x, fitted("takeAlongAxis", x.shape, indices, a)], { axis: a });
 }
-/** Adjoint of `takeAlongAxis`: base with updates added where the indices point. */
+
+/** Indices repeated along axes where they have size 1. */
+function fitted(op: string, shape: Shape, indices: Value, axis: number): Value {
+  if (indices.shape.length !== shape.length) requireAlong(op, shape, indices.type, axis);
+  return broadcastTo(
+    indices,
+    indices.shape.map((d, i) => (i !== axis && d === 1 ? shape[i] : d)),
+  );
+}
+
+/** `base` with updates added where the indices point: the adjoint of `takeAlongAxis`. Equal indices add up in order. */
 export function scatterAddAlongAxis(base: Value, indices: Value, updates: Value, axis: number): Value {
   const a = normalizeAxis(axis, base.shape.length, "scatterAddAlongAxis");
-  const size = sizeOf(indices.shape);
-  const flat = scatterAdd(
-    reshape(base, [sizeOf(base.shape)]),
-    reshape(flatPositions(base.shape, indices, a), [size]),
-    reshape(updates, [size]),
-    0,
-  );
-  return reshape(flat, base.shape);
+  const at = fitted("scatterAddAlongAxis", base.shape, indices, a);
+  requireAlong("scatterAddAlongAxis", base.shape, at.type, a);
+  return plus(base, scatterSumAlong(at, broadcastTo(updates, at.shape), a, base.shape[a]));
 }
 
-/** First index of each axis, kept so that the block stays inside. */
-function clampedStart(start: Value, room: number): Value {
-  return minimum(maximum(start, scalar(0, "i32")), scalar(room, "i32"));
-}
-/** A block of x at computed start indices (i32 scalars, clamped so that it lies inside). */
-export function dynamicSlice(x: Value, startIndices: readonly Value[], sizes: readonly number[]): Value {
-  if (sizes.some((s, i) => s > x.shape[i]))
-    throw shapeError("dynamicSlice", "the block is larger than the tensor", `[${sizes}]`, `at most [${x.shape}]`);
-  let position: Value | null = null;
-  let stride = 1;
-  for (let i = x.shape.length - 1; i >= 0; i--) {
-    const c = add(iota(sizes, i, "i32"), broadcastTo(clampedStart(startIndices[i], x.shape[i] - sizes[i]), sizes));
-    const term = stride === 1 ? c : mul(c, scalar(stride, "i32"));
-    position = position ? add(position, term) : term;
-    stride *= x.shape[i];
+function scatterSumAlong(indices: Value, updates: Value, axis: number, size: number): Value {
+  if (indices.shape[axis] === 1 && size > 0 && updates.dtype !== "bool") {
+    // One update per row: elementwise work, which fuses with its neighbours.
+    const shape = replaced(indices.shape, axis, [size]);
+    const at = minimum(maximum(indices, scalar(0, "i32")), scalar(size - 1, "i32"));
+    const here = equal(iota(shape, axis, "i32"), broadcastTo(at, shape));
+    return select(here, broadcastTo(updates, shape), scalar(0, updates.dtype));
   }
-  return position ? gather(reshape(x, [sizeOf(x.shape)]), position, 0) : x;
-}
-/** x with a block replaced by `update` at computed start indices (clamped so that it lies inside). */
-export function dynamicUpdateSlice(x: Value, update: Value, startIndices: readonly Value[]): Value {
-  let position: Value | null = null;
-  let inside: Value | null = null;
-  let stride = 1;
-  for (let i = x.shape.length - 1; i >= 0; i--) {
-    const size = update.shape[i];
-    const start = clampedStart(startIndices[i], x.shape[i] - size);
-    const c = sub(iota(x.shape, i, "i32"), broadcastTo(start, x.shape));
-    const here = logicalAnd(lessEqual(scalar(0, "i32"), c), less(c, scalar(size, "i32")));
-    inside = inside ? logicalAnd(inside, here) : here;
-    const kept = minimum(maximum(c, scalar(0, "i32")), scalar(Math.max(0, size - 1), "i32"));
-    const term = stride === 1 ? kept : mul(kept, scalar(stride, "i32"));
-    position = position ? add(position, term) : term;
-    stride *= size;
-  }
-  if (!position || !inside) return update;
-  return select(inside, gather(reshape(update, [sizeOf(update.shape)]), position, 0), x);
+  return apply1(scatterAddAlongAxisOp, [indices, updates], { axis, size });
 }
 
-const clamp = (i: number, n: number) => Math.max(0, Math.min(n - 1, i));
+/** x at whole positions: indices [..., r] of its first r axes → [..., x[r:]]. Each index is clamped to its axis. */
+export function gatherNd(x: Value, indices: Value): Value {
+  const { flat, shape, rest } = positions("gatherNd", x.shape, indices);
+  return reshape(gather(reshape(x, [shape, ...rest]), flat, 0), [...flat.shape, ...rest]);
+}
+
+/** `base` with updates [..., base[r:]] added at positions [..., r] of its first r axes. Each index is clamped to its axis. */
+export function scatterNd(base: Value, indices: Value, updates: Value): Value {
+  const { flat, shape, rest } = positions("scatterNd", base.shape, indices);
+  return reshape(scatterAdd(reshape(base, [shape, ...rest]), flat, updates, 0), base.shape);
+}
+
+/** Row-major numbers of the positions that [..., r] indices name, and the sizes of the axes they do and do not cover. */
+function positions(op: string, shape: Shape, indices: Value): { flat: Value; shape: number; rest: number[] } {
+  requireIndices(op, indices.type);
+  const rank = indices.shape.length - 1;
+  const r = indices.shape[rank];
+  if (rank < 0 || r < 1 || r > shape.length) {
+    throw shapeError(
+      op,
+      "the indices do not fit",
+      formatType(indices.type),
+      `[…, 1 to ${shape.length}] for ${formatShape(shape)}`,
+    );
+  }
+  const strides = rowMajor(shape.slice(0, r));
+  const outer = indices.shape.slice(0, -1);
+  let flat: Value | null = null;
+  for (let i = 0; i < r; i++) {
+    const start = [...outer.map(() => 0), i];
+    const column = reshape(slice(indices, start, [...outer, i + 1]), outer);
+    const inside = minimum(maximum(column, scalar(0, "i32")), scalar(Math.max(0, shape[i] - 1), "i32"));
+    const term = mul(inside, scalar(strides[i], "i32"));
+    flat = flat ? add(flat, term) : term;
+  }
+  return { flat: flat!, shape: sizeOf(shape.slice(0, r)), rest: shape.slice(r) };
+}
+
+// ---- beside the records
+
+const clamp = (i: number, n: number): number => Math.max(0, Math.min(n - 1, i));
+
+/** Calls `visit` with the place in the small tensor [outer, m, inner] and in the large one [outer, n, inner]. */
+function walk(
+  r: Rows,
+  index: (small: number, j: number) => number,
+  visit: (small: number, large: number) => void,
+): void {
+  for (let o = 0; o < r.outer; o++)
+    for (let j = 0; j < r.m; j++)
+      for (let k = 0; k < r.inner; k++) {
+        const small = (o * r.m + j) * r.inner + k;
+        visit(small, (o * r.n + clamp(index(small, j), r.n)) * r.inner + k);
+      }
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: attrs are private to each op.
 export const references: Record<string, Reference<any>> = {
-  gather: ([x, indices], { axis }: { axis: number }, [type]) => {
-    const { n, inner } = split(x.shape, axis);
-    const m = indices.data.length;
-    return [
-      refArray(type.shape, (i) => {
-        const k = i % inner;
-        const j = Math.floor(i / inner) % m;
-        const o = Math.floor(i / (inner * m));
-        return x.data[(o * n + clamp(indices.data[j], n)) * inner + k];
-      }),
-    ];
+  gather: ([x, indices], { axis }: GatherAttrs, [y]) => {
+    const out = refArray(y.shape);
+    walk(
+      around(x.shape, axis, indices.data.length),
+      (_, j) => indices.data[j],
+      (small, large) => {
+        out.data[small] = x.data[large];
+      },
+    );
+    return [out];
   },
-  scatterAdd: ([base, indices, updates], { axis }: { axis: number }) => {
-    const { n, inner } = split(base.shape, axis);
-    const m = indices.data.length;
-    const data = base.data.slice();
-    updates.data.forEach((u, i) => {
-      const k = i % inner;
-      const j = Math.floor(i / inner) % m;
-      const o = Math.floor(i / (inner * m));
-      if (n > 0) data[(o * n + clamp(indices.data[j], n)) * inner + k] += u;
-    });
-    return [{ shape: base.shape, data }];
+  scatterAdd: ([indices, updates], { axis }: ScatterAttrs, [y]) => {
+    const out = refArray(y.shape);
+    walk(
+      around(y.shape, axis, indices.data.length),
+      (_, j) => indices.data[j],
+      (small, large) => {
+        out.data[large] += updates.data[small];
+      },
+    );
+    return [out];
+  },
+  takeAlongAxis: ([x, indices], { axis }: GatherAttrs, [y]) => {
+    const out = refArray(y.shape);
+    walk(
+      around(x.shape, axis, y.shape[axis]),
+      (small) => indices.data[small],
+      (small, large) => {
+        out.data[small] = x.data[large];
+      },
+    );
+    return [out];
+  },
+  scatterAddAlongAxis: ([indices, updates], { axis }: ScatterAttrs, [y]) => {
+    const out = refArray(y.shape);
+    walk(
+      around(y.shape, axis, indices.shape[axis]),
+      (small) => indices.data[small],
+      (small, large) => {
+        out.data[large] += updates.data[small];
+      },
+    );
+    return [out];
   },
 };
 
 export const docs: Record<string, string> = {
-  gather: "x, indices i32 → x[:axis] + indices.shape + x[axis+1:]: x at the (clamped) indices of an axis.",
-  scatterAdd: "base, indices, updates → base's shape: updates added at the indices of an axis, in order.",
+  gather: "x, indices i32 → x[:axis] + indices.shape + x[axis+1:]: x at the indices of an axis, clamped to it.",
+  scatterAdd: "indices, updates → zeros of `size` along `axis` with the updates added in the order of the indices.",
+  takeAlongAxis: "x, indices i32 → indices' shape: x[i, indices[i, j, k], k] for axis 1.",
+  scatterAddAlongAxis: "indices, updates → zeros with y[i, indices[i, j, k], k] += updates[i, j, k] for axis 1.",
 };
+
+const from = (n: number, shape: Shape, seed = 3) => integers(shape, 0, n, seed);
+const wild = literal([-7, 0, 2, 99, 2, -1], "i32");
 
 export const samples: Samples = {
   gather: () => [
     {
       name: "rows",
-      inputs: [floats([5, 4]), literal([0, 4, 2, 2], "i32")],
+      inputs: [floats([5, 3]), from(5, [4])],
       build: (x, i) => gather(x, i, 0),
-      gradient: true,
-      second: true,
-    },
-    {
-      name: "rows of 20",
-      inputs: [floats([5, 20]), integers([3, 2], 0, 5)],
-      build: (x, i) => gather(x, i, 0),
-      gradient: true,
-    },
-    {
-      name: "middle axis, clamped",
-      inputs: [floats([2, 5, 3]), literal([-3, 9, 1], "i32")],
-      build: (x, i) => gather(x, i, 1),
-      gradient: true,
-    },
-    {
-      name: "elements",
-      inputs: [floats([3, 7]), integers([6], 0, 7)],
-      build: (x, i) => gather(x, i, 1),
-      gradient: true,
-    },
-    {
-      name: "along an axis",
-      inputs: [floats([3, 7, 2]), integers([3, 4, 2], 0, 7)],
-      build: (x, i) => takeAlongAxis(x, i, 1),
-      gradient: true,
-    },
-    {
-      name: "dynamic slice",
-      inputs: [floats([5, 6]), literal([4], "i32", []), literal([-1], "i32", [])],
-      build: (x, i, j) => dynamicSlice(x, [i, j], [2, 3]),
-      gradient: true,
-    },
-    {
-      name: "dynamic update",
-      inputs: [floats([5, 6]), floats([2, 3], -1, 1, 2), literal([4], "i32", []), literal([1], "i32", [])],
-      build: (x, u, i, j) => dynamicUpdateSlice(x, u, [i, j]),
-      gradient: true,
-    },
-    { name: "no indices", inputs: [floats([5, 4]), literal([], "i32", [0])], build: (x, i) => gather(x, i, 0) },
-    {
-      name: "bytes",
-      inputs: [integers([5, 4], 0, 255, 1, "u8"), literal([3, 1], "i32")],
-      build: (x, i) => gather(x, i, 0),
-    },
-  ],
-  scatterAdd: () => [
-    {
-      name: "rows, repeated",
-      inputs: [floats([5, 4]), literal([0, 2, 0], "i32"), floats([3, 4])],
-      build: (x, i, u) => scatterAdd(x, i, u, 0),
       gradient: true,
       second: true,
     },
     {
       name: "rows of 37",
-      inputs: [floats([5, 37]), integers([6], 0, 5), floats([6, 37], -1, 1, 3)],
-      build: (x, i, u) => scatterAdd(x, i, u, 0),
+      inputs: [floats([11, 37]), from(11, [13])],
+      build: (x, i) => gather(x, i, 0),
+      gradient: true,
+    },
+    { name: "indices of rank 2", inputs: [floats([7, 2]), from(7, [3, 5])], build: (x, i) => gather(x, i, 0) },
+    { name: "last axis", inputs: [floats([3, 7]), from(7, [19])], build: (x, i) => gather(x, i, -1), gradient: true },
+    {
+      name: "middle axis",
+      inputs: [floats([2, 5, 3]), from(5, [4])],
+      build: (x, i) => gather(x, i, 1),
+      gradient: true,
     },
     {
-      name: "last axis",
-      inputs: [floats([3, 5]), integers([4], 0, 5), floats([3, 4])],
+      name: "a scalar index",
+      inputs: [floats([4, 3]), literal([2], "i32", [])],
+      build: (x, i) => gather(x, i, 0),
+      gradient: true,
+    },
+    { name: "outside the axis", inputs: [floats([3, 2]), wild], build: (x, i) => gather(x, i, 0), gradient: true },
+    { name: "outside the last axis", inputs: [floats([2, 3]), wild], build: (x, i) => gather(x, i, 1) },
+    { name: "u8", inputs: [integers([5, 7], 0, 256, 1, "u8"), from(5, [9])], build: (x, i) => gather(x, i, 0) },
+    {
+      name: "bool",
+      inputs: [{ ...integers([5, 3], 0, 2), dtype: "bool" }, from(5, [9])],
+      build: (x, i) => gather(x, i, 0),
+    },
+    { name: "u32", inputs: [literal([1, 4294967295, 7], "u32"), from(3, [9])], build: (x, i) => gather(x, i, 0) },
+    { name: "no indices", inputs: [floats([5, 3]), from(5, [0])], build: (x, i) => gather(x, i, 0), gradient: true },
+    { name: "rows of nothing", inputs: [floats([5, 0]), from(5, [2])], build: (x, i) => gather(x, i, 0) },
+    {
+      name: "NaN and infinities",
+      inputs: [literal([Number.NaN, Infinity, -0, 1]), from(4, [9])],
+      build: (x, i) => gather(x, i, 0),
+    },
+    {
+      name: "several axes at once",
+      inputs: [floats([3, 4, 2]), literal([0, 0, 2, 3, 1, 9], "i32", [3, 2])],
+      build: (x, i) => gatherNd(x, i),
+      gradient: true,
+    },
+    { name: "large", inputs: [floats([301, 67]), from(301, [509])], build: (x, i) => gather(x, i, 0) },
+  ],
+  scatterAdd: () => [
+    {
+      name: "rows, with repetitions",
+      inputs: [floats([5, 3]), from(3, [4]), floats([4, 3], -1, 1, 9)],
+      build: (x, i, u) => scatterAdd(x, i, u, 0),
+      gradient: true,
+      second: true,
+    },
+    {
+      name: "onto zeros",
+      inputs: [from(4, [9]), floats([9, 37])],
+      build: (i, u) => scatterAdd(broadcastTo(scalar(0), [5, 37]), i, u, 0),
+      gradient: true,
+    },
+    {
+      name: "single elements",
+      inputs: [from(7, [50]), floats([50])],
+      build: (i, u) => scatterAdd(broadcastTo(scalar(0), [7]), i, u, 0),
+      sum: { terms: 50, magnitude: () => broadcastTo(scalar(50), [7]) },
+    },
+    {
+      name: "middle axis",
+      inputs: [floats([2, 5, 3]), from(5, [4, 2]), floats([2, 4, 2, 3], -1, 1, 9)],
       build: (x, i, u) => scatterAdd(x, i, u, 1),
       gradient: true,
     },
     {
-      name: "along an axis",
-      inputs: [floats([3, 5]), integers([3, 2], 0, 5), floats([3, 2])],
+      name: "outside the axis",
+      inputs: [floats([3, 2]), wild, floats([6, 2], -1, 1, 9)],
+      build: (x, i, u) => scatterAdd(x, i, u, 0),
+      gradient: true,
+    },
+    {
+      name: "i32",
+      inputs: [integers([3, 5], -9, 9), from(3, [7]), integers([7, 5], -9, 9, 4)],
+      build: (x, i, u) => scatterAdd(x, i, u, 0),
+    },
+    {
+      name: "no updates",
+      inputs: [floats([3, 2]), from(3, [0]), floats([0, 2])],
+      build: (x, i, u) => scatterAdd(x, i, u, 0),
+      gradient: true,
+    },
+    {
+      name: "several axes at once",
+      inputs: [floats([3, 4, 2]), literal([0, 0, 2, 3, 0, 0], "i32", [3, 2]), floats([3, 2], -1, 1, 9)],
+      build: (x, i, u) => scatterNd(x, i, u),
+      gradient: true,
+    },
+    {
+      name: "large",
+      inputs: [from(211, [1009]), floats([1009, 67])],
+      build: (i, u) => scatterAdd(broadcastTo(scalar(0), [211, 67]), i, u, 0),
+      sum: { terms: 20, magnitude: () => broadcastTo(scalar(20), [211, 67]) },
+    },
+  ],
+  takeAlongAxis: () => [
+    {
+      name: "last axis",
+      inputs: [floats([3, 5]), from(5, [3, 4])],
+      build: (x, i) => takeAlongAxis(x, i, 1),
+      gradient: true,
+      second: true,
+    },
+    {
+      name: "first axis",
+      inputs: [floats([5, 19]), from(5, [3, 19])],
+      build: (x, i) => takeAlongAxis(x, i, 0),
+      gradient: true,
+    },
+    {
+      name: "middle axis",
+      inputs: [floats([2, 5, 3]), from(5, [2, 7, 3])],
+      build: (x, i) => takeAlongAxis(x, i, 1),
+      gradient: true,
+    },
+    {
+      name: "one of each row",
+      inputs: [floats([37, 5]), from(5, [37, 1])],
+      build: (x, i) => takeAlongAxis(x, i, 1),
+      gradient: true,
+    },
+    {
+      name: "repeated indices",
+      inputs: [floats([3, 5]), from(5, [1, 4])],
+      build: (x, i) => takeAlongAxis(x, i, 1),
+      gradient: true,
+    },
+    {
+      name: "outside the axis",
+      inputs: [floats([2, 3]), literal([-7, 9, 1, 3], "i32", [2, 2])],
+      build: (x, i) => takeAlongAxis(x, i, 1),
+    },
+    { name: "i32", inputs: [integers([3, 5], -9, 9), from(5, [3, 2])], build: (x, i) => takeAlongAxis(x, i, 1) },
+    {
+      name: "no rows",
+      inputs: [floats([0, 5]), from(5, [0, 2])],
+      build: (x, i) => takeAlongAxis(x, i, 1),
+      gradient: true,
+    },
+    { name: "rank 1", inputs: [distinct([300]), from(300, [700])], build: (x, i) => takeAlongAxis(x, i, 0) },
+  ],
+  scatterAddAlongAxis: () => [
+    {
+      name: "last axis, with repetitions",
+      inputs: [floats([3, 5]), from(3, [3, 4]), floats([3, 4], -1, 1, 9)],
+      build: (x, i, u) => scatterAddAlongAxis(x, i, u, 1),
+      gradient: true,
+      second: true,
+    },
+    {
+      name: "first axis",
+      inputs: [from(5, [7, 19]), floats([7, 19])],
+      build: (i, u) => scatterAddAlongAxis(broadcastTo(scalar(0), [5, 19]), i, u, 0),
+      gradient: true,
+    },
+    {
+      name: "one of each row",
+      inputs: [floats([9, 5]), from(5, [9, 1]), floats([9, 1], -1, 1, 9)],
+      build: (x, i, u) => scatterAddAlongAxis(x, i, u, 1),
+      gradient: true,
+    },
+    {
+      name: "outside the axis",
+      inputs: [literal([-7, 9, 1, 3, 0, 0], "i32", [2, 3]), floats([2, 3])],
+      build: (i, u) => scatterAddAlongAxis(broadcastTo(scalar(0), [2, 3]), i, u, 1),
+    },
+    {
+      name: "i32",
+      inputs: [integers([3, 5], -9, 9), from(5, [3, 7]), integers([3, 7], -9, 9, 4)],
+      build: (x, i, u) => scatterAddAlongAxis(x, i, u, 1),
+    },
+    {
+      name: "no rows",
+      inputs: [floats([0, 5]), from(5, [0, 2]), floats([0, 2])],
       build: (x, i, u) => scatterAddAlongAxis(x, i, u, 1),
       gradient: true,
     },

@@ -79,21 +79,39 @@ export {
   convOutputSpatial,
 } from "./conv.ts";
 export { cumProd, cumProdOp, cumSum, cumSumOp } from "./cumulative.ts";
+export type { DynamicSliceAttrs } from "./dynamic.ts";
+export { dynamicSlice, dynamicSliceOp, dynamicUpdateSlice, dynamicUpdateSliceOp } from "./dynamic.ts";
+export type { GatherAttrs, ScatterAttrs } from "./gather.ts";
 export {
-  dynamicSlice,
-  dynamicUpdateSlice,
   gather,
+  gatherNd,
   gatherOp,
   scatterAdd,
   scatterAddAlongAxis,
+  scatterAddAlongAxisOp,
   scatterAddOp,
+  scatterNd,
   takeAlongAxis,
+  takeAlongAxisOp,
 } from "./gather.ts";
 export type { IotaAttrs } from "./iota.ts";
 export { iota, iotaOp } from "./iota.ts";
-export { avgPool, avgPoolGrad, maxPool, maxPoolGrad, maxPoolOp, maxPoolSelect } from "./pool.ts";
+export type { AvgPoolGradAttrs, PoolAttrs } from "./pool.ts";
+export {
+  avgPool,
+  avgPoolGrad,
+  avgPoolGradOp,
+  avgPoolOp,
+  maxPool,
+  maxPoolGrad,
+  maxPoolGradOp,
+  maxPoolOp,
+  maxPoolSelect,
+  maxPoolSelectOp,
+  poolOutputSpatial,
+} from "./pool.ts";
 export * as random from "./random.ts";
-export { randomBits } from "./random.ts";
+export { randomBits, randomBitsOp, threefryOp } from "./random.ts";
 export type { ReduceAttrs } from "./reduce.ts";
 export {
   argMax,

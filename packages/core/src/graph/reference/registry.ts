@@ -6,6 +6,7 @@ import { references as cast } from "../ops/cast.ts";
 import { references as contract } from "../ops/contract.ts";
 import { references as conv } from "../ops/conv.ts";
 import { references as cumulative } from "../ops/cumulative.ts";
+import { references as dynamic } from "../ops/dynamic.ts";
 import { references as gather } from "../ops/gather.ts";
 import { references as iota } from "../ops/iota.ts";
 import { references as pool } from "../ops/pool.ts";
@@ -25,6 +26,7 @@ const families = [
   contract,
   conv,
   cumulative,
+  dynamic,
   gather,
   iota,
   pool,

@@ -7,16 +7,15 @@ import {
   add,
   clip,
   divide,
-  equal,
   erf,
   exp,
   expm1,
   greater,
+  greaterEqual,
   less,
   lessEqual,
   log,
   log1p,
-  minimum,
   multiply,
   negative,
   sqrt,
@@ -31,11 +30,15 @@ import { max, sum } from "./reduce.ts";
 import { reverse, sliceAxis } from "./shape.ts";
 
 export const relu = (x: TensorLike): Tensor => inComputeDtype([toNumber(x)], g.relu);
-export const relu6 = (x: TensorLike): Tensor => minimum(relu(x), 6);
+/** min(max(x, 0), 6); the gradient is 0 at both bounds. */
+export const relu6 = (x: TensorLike): Tensor => {
+  const y = toNumber(x);
+  return where(lessEqual(y, 0), 0, where(greaterEqual(y, 6), 6, y));
+};
 export const sigmoid = (x: TensorLike): Tensor => inComputeDtype([toFloat(x)], g.sigmoid);
 export const leakyRelu = (x: TensorLike, negativeSlope = 0.2): Tensor => {
   const y = toFloat(x);
-  return where(greater(y, 0), y, multiply(y, negativeSlope));
+  return where(greaterEqual(y, 0), y, multiply(y, negativeSlope));
 };
 /** log(1 + e^x) = max(x, 0) + log1p(e^-|x|). */
 export const softplus = (x: TensorLike): Tensor => {
@@ -59,13 +62,14 @@ export const swish = silu;
 export const logSigmoid = (x: TensorLike): Tensor => negative(softplus(negative(toFloat(x))));
 export const elu = (x: TensorLike, alpha = 1): Tensor => {
   const y = toFloat(x);
-  const positive = greater(y, 0);
-  return where(positive, y, multiply(expm1(where(positive, 0, y)), alpha));
+  const below = lessEqual(y, 0);
+  return where(below, multiply(expm1(where(below, y, 0)), alpha), y);
 };
 export const selu = (x: TensorLike): Tensor => multiply(elu(x, 1.6732632423543772), 1.0507009873554805);
 export const celu = (x: TensorLike, alpha = 1): Tensor => {
   const y = toFloat(x);
-  return add(relu(y), multiply(expm1(divide(minimum(y, 0), alpha)), alpha));
+  const below = lessEqual(y, 0);
+  return where(below, multiply(expm1(divide(where(below, y, 0), alpha)), alpha), y);
 };
 /** x·Φ(x); the default is the tanh approximation, as keras.ops has it. */
 export const gelu = (x: TensorLike, approximate = true): Tensor => {
@@ -81,7 +85,10 @@ export const mish = (x: TensorLike): Tensor => {
 export const hardSigmoid = (x: TensorLike): Tensor => divide(relu6(add(toFloat(x), 3)), 6);
 export const hardSilu = (x: TensorLike): Tensor => multiply(toFloat(x), hardSigmoid(x));
 export const hardSwish = hardSilu;
-export const hardTanh = (x: TensorLike): Tensor => clip(toFloat(x), -1, 1);
+export const hardTanh = (x: TensorLike): Tensor => {
+  const y = toFloat(x);
+  return where(greater(y, 1), 1, where(less(y, -1), -1, y));
+};
 export const hardShrink = (x: TensorLike, threshold = 0.5): Tensor => {
   const y = toFloat(x);
   return where(greater(abs(y), threshold), y, 0);
@@ -103,10 +110,7 @@ export const sparsePlus = (x: TensorLike): Tensor => {
   const y = toFloat(x);
   return where(lessEqual(y, -1), 0, where(less(y, 1), multiply(0.25, square(add(y, 1))), y));
 };
-export const sparseSigmoid = (x: TensorLike): Tensor => {
-  const y = toFloat(x);
-  return where(lessEqual(y, -1), 0, where(less(y, 1), multiply(0.5, add(y, 1)), 1));
-};
+export const sparseSigmoid = (x: TensorLike): Tensor => multiply(0.5, clip(add(toFloat(x), 1), 0, 2));
 /** The first half of an axis times the sigmoid of the second. */
 export function glu(x: TensorLike, axis = -1): Tensor {
   const y = toFloat(x);
@@ -131,7 +135,10 @@ export function logSoftmax(x: TensorLike, axis: number | readonly number[] | nul
 }
 const stop = (x: Tensor) => new Tensor(g.stopGradient(x.value));
 
-/** Projection onto the probability simplex along `axis` (Martins and Astudillo 2016). */
+/**
+ * Sparse softmax along `axis` after Martins and Astudillo (2016), with the threshold as Keras computes it: the running
+ * sums of all supported elements are added up (the paper takes the last one), so rows need not sum to 1.
+ */
 export function sparsemax(x: TensorLike, axis = -1): Tensor {
   const y = toFloat(x);
   const a = normalizeAxis(axis, y.ndim, "sparsemax");
@@ -140,15 +147,6 @@ export function sparsemax(x: TensorLike, axis = -1): Tensor {
   const sums = cumsum(sorted, a);
   const support = greater(add(1, multiply(rank, sorted)), sums);
   const k = sum(where(support, 1, 0), a, true);
-  const chosen = sum(where(equal(rank, k), sums, 0), a, true);
-  const tau = divide(subtract(chosen, 1), k);
-  const value = relu(subtract(y, stop(tau)));
-  // dx = support·(dy - mean of dy over the support).
-  const positive = greater(value, 0);
-  const [out] = g.customGradient([value.value], [y.value], ([dy]) => {
-    const d = where(positive, new Tensor(dy), 0);
-    const n = sum(where(positive, 1, 0), a, true);
-    return [where(positive, subtract(d, divide(sum(d, a, true), n)), 0).value];
-  });
-  return new Tensor(out);
+  const tau = divide(subtract(sum(where(support, sums, 0), a, true), 1), k);
+  return relu(subtract(y, tau));
 }

@@ -36,9 +36,13 @@ export const divideNoNan = (a: TensorLike, b: TensorLike): Tensor => {
   const zero = equal(y, 0);
   return where(zero, 0, divide(x, where(zero, 1, y)));
 };
-export const floorDivide = arithmetic((a, b) =>
-  isFloat(a.dtype) ? g.floor(g.div(a, b)) : g.div(g.sub(a, g.mod(a, b)), b),
-);
+/** ⌊a/b⌋; as in numpy an infinite dividend has no quotient, except by 0. */
+export const floorDivide = (a: TensorLike, b: TensorLike): Tensor => {
+  const [x, y] = promote(a, b).map(toNumber);
+  if (!isFloat(x.dtype)) return inComputeDtype([x, y], (p, q) => g.div(g.sub(p, g.mod(p, q)), q));
+  const quotient = divide(x, y);
+  return where(logicalAnd(isinf(x), notEqual(y, 0)), Number.NaN, floor(quotient));
+};
 /** Remainder with the sign of the divisor. */
 export const mod = arithmetic(g.mod);
 export const remainder = mod;
@@ -160,6 +164,15 @@ export function sinc(x: TensorLike): Tensor {
 }
 /** Inverse error function: Giles' starting value (2010), then two Newton steps on erf. */
 export function erfinv(x: TensorLike): Tensor {
+  const t = toFloat(x);
+  const value = erfinvValue(t);
+  // d/dx = √π/2·e^(y²).
+  const [out] = g.customGradient([value.value], [t.value], ([dy]) => [
+    multiply(multiply(new Tensor(dy), Math.sqrt(Math.PI) / 2), exp(square(value))).value,
+  ]);
+  return new Tensor(out);
+}
+function erfinvValue(x: TensorLike): Tensor {
   const y = toFloat(x);
   const w = negative(log(multiply(subtract(1, y), add(1, y))));
   const poly = (v: Tensor, c: readonly number[]) =>
@@ -242,8 +255,9 @@ export function hypot(a: TensorLike, b: TensorLike): Tensor {
   const value = multiply(high, sqrt(add(1, square(ratio))));
   return where(ok, value, where(logicalOr(isinf(x), isinf(y)), Number.POSITIVE_INFINITY, high));
 }
+/** 0 below, 1 above, `atZero` at 0 (and where x is NaN). */
 export const heaviside = (x: TensorLike, atZero: TensorLike): Tensor => {
   const [y, h] = promote(x, atZero).map(toFloat);
-  return where(isnan(y), Number.NaN, where(less(y, 0), 0, where(greater(y, 0), 1, h)));
+  return where(less(y, 0), 0, where(greater(y, 0), 1, h));
 };
 export const angle = (x: TensorLike): Tensor => where(less(toFloat(x), 0), Math.PI, 0);

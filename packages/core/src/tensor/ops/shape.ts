@@ -438,7 +438,7 @@ export function diag(x: TensorLike, k = 0): Tensor {
   const n = y.shape[0] + Math.abs(k);
   const row = wrap(g.iota([n, n], 0, "i32"));
   const on = equal(add(row, k), wrap(g.iota([n, n], 1, "i32")));
-  const spread = pad(y, [[k < 0 ? -k : 0, k > 0 ? k : 0]]);
+  const spread = pad(y, [[Math.max(-k, 0), Math.max(k, 0)]]);
   return where(on, broadcastTo(expandDims(spread, 1), [n, n]), castTo(Tensor.of(0), y.dtype));
 }
 export const diagflat = (x: TensorLike, k = 0): Tensor => diag(ravel(x), k);

@@ -52,12 +52,6 @@ export function single(step: LoweredStep): Lowered {
 /** Nothing to compute: every output is empty. */
 export const nothing: Lowered = { steps: [], temps: [] };
 
-/** The largest divisor of `n` that is at most `limit`, and at least 1. */
-export function divisorUpTo(n: number, limit: number): number {
-  for (let d = Math.min(n, Math.floor(limit)); d > 1; d--) if (n % d === 0) return d;
-  return 1;
-}
-
 /**
  * Runs `body` once for every combination of coordinates below `extents` (the last runs fastest). A task takes as many
  * consecutive combinations as move about `target` bytes, `unitBytes` each; the rest is loops inside the task.
@@ -69,19 +63,52 @@ export function overTasks(
   body: (at: Index[]) => void,
   target = taskBytes,
 ): void {
+  // How many coordinates of each dimension a task takes: all of the last ones, a part of one, then one by one.
   const inside = new Array<number>(extents.length).fill(1);
-  let room = Math.max(1, target / Math.max(1, unitBytes));
-  for (let i = extents.length - 1; i >= 0; i--) {
-    inside[i] = divisorUpTo(extents[i], room);
-    if (inside[i] < extents[i]) break;
-    room /= Math.max(1, extents[i]);
+  let room = Math.max(1, Math.floor(target / Math.max(1, unitBytes)));
+  for (let i = extents.length - 1; i >= 0 && room > 1; i--) {
+    inside[i] = balanced(extents[i], room);
+    room = inside[i] < extents[i] ? 1 : Math.floor(room / extents[i]);
   }
-  const tasks = extents.map((d, i) => b.task(`t${i}`, d / inside[i]));
+  const tasks = extents.map((d, i) => b.task(`t${i}`, Math.ceil(d / inside[i])));
   const walk = (at: Index[], i: number): void => {
-    if (i === extents.length) body(at);
-    else b.loop(`i${i}`, inside[i], (v) => walk([...at, affine(scaled(tasks[i], inside[i]), v)], i + 1));
+    if (i === extents.length) {
+      body(at);
+      return;
+    }
+    b.loop(`i${i}`, inside[i], (v) => {
+      const here = affine(scaled(tasks[i], inside[i]), v);
+      const next = () => walk([...at, here], i + 1);
+      if (extents[i] % inside[i] === 0) next();
+      else b.if(b.compare("lt", b.index(here), b.i32(extents[i])), next);
+    });
   };
   walk([], 0);
+}
+
+/** The size of blocks of at most `limit` that cut `n` into equal parts as nearly as possible. */
+function balanced(n: number, limit: number): number {
+  return n <= limit ? n : Math.ceil(n / Math.ceil(n / limit));
+}
+
+/** Cuts `length` into blocks, one task each; the body exists twice where the last block is shorter. */
+export function overBlocks(
+  b: KernelBuilder,
+  length: number,
+  perTask: number,
+  body: (start: Index, length: number) => void,
+): void {
+  const blocks = Math.ceil(length / perTask);
+  const rest = length - (blocks - 1) * perTask;
+  const t = b.task("block", blocks);
+  if (blocks === 1 || rest === perTask) body(scaled(t, perTask), rest);
+  else {
+    b.if(
+      b.compare("eq", b.index(t), b.i32(blocks - 1)),
+      () => body(scaled(t, perTask), rest),
+      () => body(scaled(t, perTask), perTask),
+    );
+  }
 }
 
 /** The smallest vector for `count` elements: `wide`, or a multiple of the native width. */
@@ -144,21 +171,10 @@ export function copyStep(
   const { b } = step;
   const source = "input" in from ? step.input(from.input, "x", size, type) : null;
   const out = step.output(0, "out", size, type);
-  const perTask = Math.ceil(taskBytes / bytes / wide) * wide;
   const row = (at: Index, length: number): void => {
     if (source) copyRow(b, source, at, out, at, length, native);
     else fillRow(b, out, at, length, (from as { value: number }).value, native);
   };
-  const blocks = Math.ceil(size / perTask);
-  const rest = size - (blocks - 1) * perTask;
-  const t = b.task("block", blocks);
-  if (blocks === 1 || rest === perTask) row(scaled(t, perTask), Math.min(size, perTask));
-  else {
-    b.if(
-      b.compare("eq", b.index(t), b.i32(blocks - 1)),
-      () => row(scaled(t, perTask), rest),
-      () => row(scaled(t, perTask), perTask),
-    );
-  }
+  overBlocks(b, size, Math.ceil(taskBytes / bytes / wide) * wide, row);
   return step.finish({ flops: 0, bytes: size * bytes * (source ? 2 : 1) });
 }
