@@ -21,6 +21,7 @@ const rows = [
   ["training"],
   ["models"],
   ["data", "formats"],
+  ["target-kit.ts"],
   ["index.ts"],
 ];
 
