@@ -16,6 +16,7 @@ import {
   lessEqual,
   log,
   log1p,
+  logicalAnd,
   multiply,
   negative,
   sqrt,
@@ -82,7 +83,12 @@ export const mish = (x: TensorLike): Tensor => {
   const y = toFloat(x);
   return multiply(y, tanh(softplus(y)));
 };
-export const hardSigmoid = (x: TensorLike): Tensor => divide(relu6(add(toFloat(x), 3)), 6);
+/** relu6(x + 3) / 6; the gradient is 1/6 strictly between -3 and 3, and 0 elsewhere, for NaN too. */
+export const hardSigmoid = (x: TensorLike): Tensor => {
+  const y = add(toFloat(x), 3);
+  const sloped = logicalAnd(greater(y, 0), less(y, 6));
+  return divide(where(sloped, y, stop(clip(y, 0, 6))), 6);
+};
 export const hardSilu = (x: TensorLike): Tensor => multiply(toFloat(x), hardSigmoid(x));
 export const hardSwish = hardSilu;
 export const hardTanh = (x: TensorLike): Tensor => {

@@ -179,8 +179,8 @@ function transposedSize(
   let left = reach - 1;
   let right: number;
   if (same) {
-    const total = (reach % 2) + reach - 2 + (extra ?? stride - (reach % 2));
-    if (stride <= reach - 1) left = Math.ceil(total / 2);
+    const total = reach - 2 + (extra === null ? stride : (reach % 2) + extra);
+    left = Math.min(Math.ceil(total / 2), reach - 1);
     right = total - left;
   } else right = reach - 1 + (extra ?? Math.max(reach, stride) - reach);
   const out = (size - 1) * stride + left + right - reach + 2;

@@ -36,12 +36,18 @@ export const divideNoNan = (a: TensorLike, b: TensorLike): Tensor => {
   const zero = equal(y, 0);
   return where(zero, 0, divide(x, where(zero, 1, y)));
 };
-/** ⌊a/b⌋; as in numpy an infinite dividend has no quotient, except by 0. */
+/**
+ * ⌊a/b⌋; as in numpy an infinite dividend has no quotient, except by 0, and a negative quotient too small for its dtype
+ * (-1e-30 / 1e30, 1 / -∞) is rounded down to -1.
+ */
 export const floorDivide = (a: TensorLike, b: TensorLike): Tensor => {
   const [x, y] = promote(a, b).map(toNumber);
   if (!isFloat(x.dtype)) return inComputeDtype([x, y], (p, q) => g.div(g.sub(p, g.mod(p, q)), q));
   const quotient = divide(x, y);
-  return where(logicalAnd(isinf(x), notEqual(y, 0)), Number.NaN, floor(quotient));
+  const opposite = notEqual(less(x, 0), less(y, 0));
+  const vanished = logicalAnd(equal(quotient, 0), logicalAnd(notEqual(x, 0), opposite));
+  const whole = where(vanished, -1, floor(quotient));
+  return where(logicalAnd(isinf(x), notEqual(y, 0)), Number.NaN, whole);
 };
 /** Remainder with the sign of the divisor. */
 export const mod = arithmetic(g.mod);
