@@ -40,6 +40,8 @@ export interface Fusion {
 
 /** More inlined nodes than this in one kernel are split, to keep functions small. */
 const maxInlined = 96;
+/** Most buffers of a merged kernel: engines limit the parameters of a function (V8: 1,000), registers much sooner. */
+const maxBuffers = 128;
 /** Rows of internal values live in thread scratch; longer rows are not fused. */
 const maxInner = 16384;
 
@@ -579,6 +581,7 @@ function joinGroups(a: Group, b: Group, buffers: Set<Value>, order: ReadonlyMap<
   if (!space) return null;
   const members = [...a.members, ...b.members].sort((x, y) => order.get(x.node)! - order.get(y.node)!);
   const joined: LoopGroup = { kind: "loop", members, internal: new Set(), rows: space.rows, inner: space.inner };
+  if (readsOf(joined, buffers).size + members.length > maxBuffers) return null;
   return rowsFit(joined, buffers) ? joined : null;
 }
 

@@ -36,6 +36,8 @@ export class Node {
   readonly outputs: readonly Value[];
   /** Path of the layer that made this node, for the profiler and error messages. */
   readonly scope: string;
+  /** Longest way to a source, in nodes: how much has piled up uncomputed. Infinite below an input or a variable. */
+  readonly depth: number;
   constructor(
     op: OpRecord,
     attrs: unknown,
@@ -49,6 +51,9 @@ export class Node {
     this.types = types;
     this.outputs = types.map((_, i) => new Value(this, i));
     this.scope = scope;
+    let depth = op.name === "input" || op.name === "variable" ? Number.POSITIVE_INFINITY : 0;
+    for (const v of inputs) if (v.node.depth >= depth) depth = v.node.depth + 1;
+    this.depth = depth;
   }
 }
 

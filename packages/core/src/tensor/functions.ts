@@ -62,6 +62,8 @@ export function valueAndGrad<Args extends readonly unknown[]>(
 ): (...args: Args) => { value: Tensor; grad: Args[0] } {
   return (...args: Args) => {
     const { leaves, spec } = flattenTree<Tensor>(args[argnum] as Tree<Tensor>, isTensor);
+    // What a loop hands in is the last step's result: computed here, each step is a program of its own, always the same.
+    if (!currentTrace()) evaluateSync(leaves.filter((t) => Number.isFinite(t.value.node.depth)));
     // Fresh aliases, so that the same tensor reaching fn by another way counts as a constant.
     const aliases = leaves.map((t) => new Tensor(g.alias(t.value)));
     const called = [...args] as unknown[];

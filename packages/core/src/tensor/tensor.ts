@@ -10,6 +10,9 @@ export type NestedNumbers = number | boolean | readonly NestedNumbers[];
 /** What operations take for a tensor. Plain numbers take the dtype of the other operand. */
 export type TensorLike = Tensor | NestedNumbers;
 
+/** A chain of this many uncomputed operations is computed, so that a loop that never looks at its results stays flat. */
+const longestChain = 1000;
+
 /**
  * A value of `shape` and `dtype`. Operations are lazy: they build a graph; `data()`, `dataSync()`, `array()` and `item()`
  * compile and run it, and remember the result. There is nothing to dispose.
@@ -20,6 +23,8 @@ export class Tensor {
 
   constructor(value: Value) {
     this.value = value;
+    const { depth } = value.node;
+    if (depth >= longestChain && Number.isFinite(depth)) evaluateSync([this]);
   }
   /** Converts numbers and nested arrays; tensors pass through. `dtype` is for numbers (default f32). */
   static of(x: TensorLike, dtype?: DType): Tensor {

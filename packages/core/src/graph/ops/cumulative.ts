@@ -8,6 +8,7 @@ import { type DType, isFloat, normalizeAxis, type Shape, sizeOf } from "../types
 import { div, mul } from "./binary.ts";
 import { requireDType } from "./common.ts";
 import { floats, integers, type Samples } from "./sample.ts";
+import { abs } from "./unary.ts";
 
 interface CumulativeAttrs {
   readonly axis: number;
@@ -138,13 +139,27 @@ export const docs: Record<string, string> = {
 
 export const samples: Samples = {
   cumSum: () => [
-    { name: "last axis", inputs: [floats([3, 9])], build: (x) => cumSum(x, 1), gradient: true, second: true },
-    { name: "first axis, 20 columns", inputs: [floats([4, 20])], build: (x) => cumSum(x, 0), gradient: true },
+    {
+      name: "last axis",
+      inputs: [floats([3, 9])],
+      build: (x) => cumSum(x, 1),
+      gradient: true,
+      second: true,
+      sum: { terms: 9, magnitude: (x) => cumSum(abs(x), 1) },
+    },
+    {
+      name: "first axis, 20 columns",
+      inputs: [floats([4, 20])],
+      build: (x) => cumSum(x, 0),
+      gradient: true,
+      sum: { terms: 4, magnitude: (x) => cumSum(abs(x), 0) },
+    },
     {
       name: "reverse, exclusive",
       inputs: [floats([2, 5, 3])],
       build: (x) => cumSum(x, 1, { reverse: true, exclusive: true }),
       gradient: true,
+      sum: { terms: 5, magnitude: (x) => cumSum(abs(x), 1, { reverse: true, exclusive: true }) },
     },
     { name: "integers", inputs: [integers([6], -5, 5)], build: (x) => cumSum(x, 0) },
     { name: "size 0", inputs: [floats([0, 3])], build: (x) => cumSum(x, 0) },

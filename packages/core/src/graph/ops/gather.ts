@@ -10,6 +10,7 @@ import { lowerGather, lowerScatterAdd, lowerScatterAlong, lowerTakeAlong, type R
 import { distinct, floats, integers, literal, type Samples } from "./sample.ts";
 import { select } from "./select.ts";
 import { constantNumber, scalar } from "./source.ts";
+import { abs } from "./unary.ts";
 import { broadcastTo, reshape, slice } from "./view.ts";
 
 export interface GatherAttrs {
@@ -410,6 +411,7 @@ export const samples: Samples = {
       inputs: [floats([2, 5, 3]), from(5, [4, 2]), floats([2, 4, 2, 3], -1, 1, 9)],
       build: (x, i, u) => scatterAdd(x, i, u, 1),
       gradient: true,
+      sum: { terms: 9, magnitude: (x, i, u) => scatterAdd(abs(x), i, abs(u), 1) },
     },
     {
       name: "outside the axis",
