@@ -7,8 +7,8 @@ import { fail, install, root } from "./setup.mjs";
 
 /** In the order of their dependencies. `external` packages are imported, not bundled. */
 const packages = [
-  { folder: "packages/core", platform: "neutral", external: [] },
-  { folder: "packages/layerwise", platform: "node", external: ["@layerwise/core"] },
+  { folder: "packages/core", entries: ["index", "oracles", "target-kit"], platform: "neutral", external: [] },
+  { folder: "packages/layerwise", entries: ["index"], platform: "node", external: ["@layerwise/core"] },
 ];
 
 /** Bundles what is older than its sources; with `types` also emits declarations; with `force` all of it. */
@@ -34,13 +34,19 @@ function newestSource(folder) {
   return newest;
 }
 
-async function bundle({ folder, platform, external }) {
+async function bundle({ folder, entries, platform, external }) {
   const { build } = await import("esbuild");
+  // Bundles of an earlier build carry other hashes.
+  for (const file of existsSync(join(root, folder, "dist")) ? readdirSync(join(root, folder, "dist")) : []) {
+    if (/^chunk-.*\.js(\.map)?$/.test(file)) rmSync(join(root, folder, "dist", file));
+  }
   await build({
     absWorkingDir: root,
-    entryPoints: [`${folder}/src/index.ts`],
-    outfile: `${folder}/dist/index.js`,
+    entryPoints: entries.map((name) => `${folder}/src/${name}.ts`),
+    outdir: `${folder}/dist`,
     bundle: true,
+    // What several entry points share is one module: there is one engine and one set of settings.
+    splitting: entries.length > 1,
     format: "esm",
     target: "es2022",
     platform,

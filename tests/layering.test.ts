@@ -21,7 +21,7 @@ const rows = [
   ["training"],
   ["models"],
   ["data", "formats"],
-  ["target-kit.ts"],
+  ["oracles.ts", "target-kit.ts"],
   ["index.ts"],
 ];
 

@@ -34,7 +34,6 @@ export { Functional, functional, layerFromConfig, Model, Sequential, sequential 
 export * as optimizers from "./optimizers/index.ts";
 export * as regularizers from "./regularizers/index.ts";
 export * as schedules from "./schedules/index.ts";
-export * as targets from "./target-kit.ts";
 export { configure, currentSettings, type Settings } from "./tensor/config.ts";
 export type { DeviceOptions, DeviceProvider } from "./tensor/device.ts";
 export { provideNative } from "./tensor/device.ts";

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { installOracles } from "../oracles.ts";
 import { configure } from "../tensor/config.ts";
 import { valueAndGrad } from "../tensor/functions.ts";
 import * as ops from "../tensor/ops/index.ts";
@@ -13,6 +14,8 @@ import {
   meanSquaredError,
   sparseCategoricalCrossentropy,
 } from "./index.ts";
+
+installOracles();
 
 beforeAll(() => configure({ device: "reference" }));
 

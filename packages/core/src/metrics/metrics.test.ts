@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { installOracles } from "../oracles.ts";
 import { configure } from "../tensor/config.ts";
 import { jit } from "../tensor/functions.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
@@ -15,6 +16,8 @@ import {
   sparseCategoricalAccuracy,
   sparseTopKCategoricalAccuracy,
 } from "./index.ts";
+
+installOracles();
 
 beforeAll(() => configure({ device: "reference" }));
 

@@ -1,8 +1,11 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { installOracles } from "../oracles.ts";
 import { configure } from "../tensor/config.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
 import { adafactor, adam, adamW, lamb, optimizerRegistry, rmsprop, scheduleFreeAdamW, sgd } from "./index.ts";
+
+installOracles();
 
 beforeAll(() => configure({ device: "reference" }));
 

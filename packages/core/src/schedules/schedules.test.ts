@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { installOracles } from "../oracles.ts";
 import { configure } from "../tensor/config.ts";
 import {
   cosineDecay,
@@ -9,6 +10,8 @@ import {
   polynomialDecay,
   scheduleRegistry,
 } from "./index.ts";
+
+installOracles();
 
 beforeAll(() => configure({ device: "reference" }));
 

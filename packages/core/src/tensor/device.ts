@@ -1,9 +1,9 @@
 /** The current device, made on first use from the settings. */
 import { LayerwiseError, nearestName } from "../errors.ts";
 import type { Device } from "../targets/device.ts";
-import { createInterpreterDevice } from "../targets/interpreter/device.ts";
 import { createWasmDevice } from "../targets/wasm/device.ts";
 import { currentSettings, onConfigure } from "./config.ts";
+import type { Program, ProgramSource } from "./engine.ts";
 
 export const deviceNames = ["auto", "wasm", "native", "interpreter", "reference"] as const;
 
@@ -25,6 +25,31 @@ let native: DeviceProvider | null = null;
 export function provideNative(provider: DeviceProvider): void {
   native = provider;
   current = null;
+}
+/** The two devices that everything else is checked against; they are not part of a page that only trains. */
+export interface Oracles {
+  /** LoopIR, statement by statement. */
+  readonly interpreter: (options: DeviceOptions) => Device;
+  /** The graph in float64. */
+  readonly reference: (source: ProgramSource) => Program;
+}
+let provided: Oracles | null = null;
+
+/** Adds the devices "interpreter" and "reference"; called by `installOracles` of `@layerwise/core/oracles`. */
+export function provideOracles(oracles: Oracles): void {
+  provided = oracles;
+  current = null;
+}
+
+/** The oracles, or an error (E203) that says how to get them. */
+export function oracles(): Oracles {
+  if (provided) return provided;
+  throw new LayerwiseError("the checking devices are not loaded", {
+    code: "E203",
+    received: `"${currentSettings().device}"`,
+    expected: '"auto", "wasm" or "native"',
+    hint: 'import { installOracles } from "@layerwise/core/oracles" and call it',
+  });
 }
 let complained = false;
 
@@ -91,7 +116,7 @@ export function currentDevice(): Device {
 
 function make(name: "wasm" | "native" | "interpreter" | "reference", options: DeviceOptions): Device {
   const { threads, strict, convolution } = options;
-  if (name === "interpreter") return createInterpreterDevice({ strict, convolution });
+  if (name === "interpreter") return oracles().interpreter(options);
   if (name === "native") {
     if (!native) {
       throw new LayerwiseError("the native target is not part of this package", {

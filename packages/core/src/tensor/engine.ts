@@ -4,9 +4,8 @@ import { Node, topological, type Value } from "../graph/node.ts";
 import { constantValue, inputValue } from "../graph/ops/source.ts";
 import type { TypedArray } from "../graph/types.ts";
 import { onConfigure } from "./config.ts";
-import { currentDevice, deviceName } from "./device.ts";
+import { currentDevice, deviceName, oracles } from "./device.ts";
 import { deviceProgram } from "./device-program.ts";
-import { referenceProgram } from "./reference-program.ts";
 import type { Tensor } from "./tensor.ts";
 import type { Trace } from "./trace.ts";
 
@@ -27,7 +26,7 @@ export interface ProgramSource {
 
 /** Compiles for the current device. */
 export function compileProgram(source: ProgramSource): Program {
-  return deviceName() === "reference" ? referenceProgram(source) : deviceProgram(source, currentDevice());
+  return deviceName() === "reference" ? oracles().reference(source) : deviceProgram(source, currentDevice());
 }
 
 /** Programs of lazily evaluated tensors, by structure; the least recently used ones go first. */

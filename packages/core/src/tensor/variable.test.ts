@@ -1,10 +1,13 @@
 /** Variables: roots, members of flat roots, and programs that read and write both. */
 import { afterAll, describe, expect, test } from "vitest";
+import { installOracles } from "../oracles.ts";
 import { configure } from "./config.ts";
 import { jit } from "./functions.ts";
 import * as ops from "./ops/index.ts";
 import { type Tensor, tensorFrom } from "./tensor.ts";
 import { flatten, Variable } from "./variable.ts";
+
+installOracles();
 
 const ramp = (n: number, scale = 1) => Float32Array.from({ length: n }, (_, i) => scale * Math.sin(i + 1));
 const make = (shape: number[], name: string) =>

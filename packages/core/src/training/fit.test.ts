@@ -3,9 +3,12 @@ import { earlyStopping, lambdaCallback } from "../callbacks/index.ts";
 import { Generator } from "../initializers/generator.ts";
 import { activation, add, dense, dropout, flatten, input, rescaling } from "../layers/index.ts";
 import { functional, Model, sequential } from "../models/index.ts";
+import { installOracles } from "../oracles.ts";
 import { configure } from "../tensor/config.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { FitOptions } from "./options.ts";
+
+installOracles();
 
 beforeEach(() => configure({ device: "reference", seed: 7, silence: [] }));
 

@@ -1,16 +1,12 @@
 /** The native device: programs compiled by the system's C compiler, run by the runtime library through koffi. */
 
 import { availableParallelism } from "node:os";
-import { LayerwiseError, targets } from "@layerwise/core";
+import { LayerwiseError } from "@layerwise/core";
+import type { Block, Device, Executable, LoopProgram, TargetProfile } from "@layerwise/core/target-kit";
+import * as targets from "@layerwise/core/target-kit";
 import { type Koffi, loadKoffi, type NativeFunction, type NativeLibrary } from "./ffi.ts";
 import { runtimeSource } from "./runtime-source.ts";
 import { buildLibrary, findToolchain, machineLanes, type Toolchain } from "./toolchain.ts";
-
-type Block = targets.Block;
-type Device = targets.Device;
-type Executable = targets.Executable;
-type LoopProgram = targets.LoopProgram;
-type TargetProfile = targets.TargetProfile;
 
 export interface NativeOptions {
   readonly threads?: number;
