@@ -17,7 +17,7 @@ export {
   tuple,
 } from "./field.ts";
 export { foldName, matchName, snakeClassName, toCamel, toSnake } from "./names.ts";
-export { object, type RegisteredClass, Registry, registerClass } from "./registry.ts";
+export { object, type RegisteredClass, Registry, registerClass, type SavedObject } from "./registry.ts";
 export {
   defineSpec,
   describeSpec,

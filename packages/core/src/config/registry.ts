@@ -5,13 +5,19 @@ import { Field, type Json, show } from "./field.ts";
 import { foldName } from "./names.ts";
 import { readConfig, type Spec } from "./spec.ts";
 
-/** A class whose objects a registry makes. `fromConfig` is for classes whose config is not just their options. */
+/**
+ * A class whose objects a registry makes. `fromConfig` is for classes whose config is not just their options; objects
+ * inside it (the layers of a model, the layer of a wrapper) are made with `make`, so that such a class need not know them all.
+ */
 export interface RegisteredClass<T> {
   // biome-ignore lint/suspicious/noExplicitAny: each class has options of its own.
   new (options: any): T;
   readonly spec: Spec;
-  fromConfig?(config: { readonly [key: string]: Json }): T;
+  fromConfig?(config: { readonly [key: string]: Json }, make: (saved: SavedObject) => T): T;
 }
+
+/** Keras' serialised form, of which only the class name is needed. */
+export type SavedObject = Partial<KerasObject> & { readonly class_name: string };
 
 /** Classes that users added, by registered name `Package>Class`. */
 const custom = new Map<string, RegisteredClass<Configurable>>();
@@ -87,11 +93,12 @@ export class Registry<T extends Configurable, N extends string = string> {
     });
   }
   /** An object from Keras' serialised form (`module` is not needed; `registered_name` is looked up first). */
-  fromConfig(saved: Partial<KerasObject> & { readonly class_name: string }): T {
+  fromConfig(saved: SavedObject): T {
     const registered = saved.registered_name ? custom.get(saved.registered_name) : undefined;
     const Class = (registered as unknown as RegisteredClass<T>) ?? this.classOf(saved.class_name);
     const config = saved.config ?? {};
-    return Class.fromConfig ? Class.fromConfig(config) : new Class(readConfig(Class.spec, config));
+    if (Class.fromConfig) return Class.fromConfig(config, (inner) => this.fromConfig(inner));
+    return new Class(readConfig(Class.spec, config));
   }
 }
 

@@ -1,5 +1,5 @@
 /** Saving and reading functional models: Keras 3 and Keras 2 node formats. */
-import type { Json, KerasObject } from "../config/index.ts";
+import type { Json, KerasObject, SavedObject } from "../config/index.ts";
 import { toCamel, toSnake } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import { kerasDType } from "../layers/dtype-policy.ts";
@@ -8,7 +8,6 @@ import type { Layer } from "../layers/layer.ts";
 import { isSymbolic, type SymbolicNode, type SymbolicTensor } from "../layers/symbolic.ts";
 import type { Tree } from "../tensor/tree.ts";
 import type { Functional } from "./functional.ts";
-import { layerFromConfig } from "./registry.ts";
 
 type Config = { readonly [key: string]: Json };
 
@@ -59,7 +58,10 @@ interface PendingNode {
 }
 
 /** Rebuilds inputs and outputs: all layers first, then calls as soon as their arguments exist. */
-export function functionalParts(config: Config): {
+export function functionalParts(
+  config: Config,
+  make: (saved: SavedObject) => Layer,
+): {
   inputs: Tree<SymbolicTensor>;
   outputs: Tree<SymbolicTensor>;
   name: string | null;
@@ -69,7 +71,7 @@ export function functionalParts(config: Config): {
   const made = new Map<string, SymbolicTensor[]>();
   let pending: PendingNode[] = [];
   for (const saved of config["layers"] as unknown as (KerasObject & { name: string; inbound_nodes: Json[] })[]) {
-    const layer = layerFromConfig(saved);
+    const layer = make(saved);
     const name = saved.name ?? layer.name;
     layers.set(name, layer);
     if (layer instanceof InputLayer) made.set(`${name}/0`, [layer.output]);

@@ -1,5 +1,5 @@
 /** Functional: a model from symbolic inputs to symbolic outputs, with shared layers and several of each. */
-import { defineSpec, type Json } from "../config/index.ts";
+import { defineSpec, type Json, type SavedObject } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import { isTensor, mapTree, type ShapeTree, type TensorTree } from "../layers/arguments.ts";
 import { type CallOptions, type Layer, type LayerSpec, layerFields, type MaskTree } from "../layers/layer.ts";
@@ -102,8 +102,9 @@ export class Functional extends Model<LayerSpec> {
   protected override buildConfig(): Record<string, Json> | null {
     return { input_shape: null };
   }
-  static fromConfig(config: { readonly [key: string]: Json }): Functional {
-    const model = new Functional(functionalParts(config));
+  /** `make` makes the layers from their saved form. */
+  static fromConfig(config: { readonly [key: string]: Json }, make: (saved: SavedObject) => Layer): Functional {
+    const model = new Functional(functionalParts(config, make));
     if (config["trainable"] === false) model.trainable = false;
     return model;
   }

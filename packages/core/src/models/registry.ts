@@ -1,5 +1,5 @@
 /** The table of all layers and models by class name, and layers from their saved form. */
-import { type Json, type KerasObject, type RegisteredClass, Registry } from "../config/index.ts";
+import { type Json, type RegisteredClass, Registry, type SavedObject } from "../config/index.ts";
 import { isShape } from "../layers/arguments.ts";
 import { layerClasses } from "../layers/index.ts";
 import { InputLayer } from "../layers/input-layer.ts";
@@ -7,26 +7,37 @@ import { Layer } from "../layers/layer.ts";
 import { Functional } from "./functional.ts";
 import { Sequential } from "./sequential.ts";
 
-let table: Registry<Layer> | null = null;
+type LayerClass = RegisteredClass<Layer>;
 
-/** All layers and models. Made on first use, because models need it to read their own layers. */
+class LayerRegistry extends Registry<Layer> {
+  /** Also builds the layer if the saved form says for which shape. */
+  override fromConfig(saved: SavedObject): Layer {
+    const layer = super.fromConfig(saved);
+    const shape = (saved as { build_config?: { input_shape?: Json } | null }).build_config?.input_shape;
+    if (!layer.built && isShape(shape)) layer.buildFor(shape);
+    return layer;
+  }
+}
+
+let table: LayerRegistry | null = null;
+
+/** All layers and models. Made on first use: a program that loads no saved model does not carry every layer. */
 export function layerRegistry(): Registry<Layer> {
-  table ??= new Registry<Layer>(
+  table ??= new LayerRegistry(
     "layer",
-    { ...layerClasses, inputLayer: InputLayer, sequential: Sequential, functional: Functional } as unknown as Record<
-      string,
-      RegisteredClass<Layer>
-    >,
+    {
+      ...(layerClasses as unknown as Record<string, LayerClass>),
+      inputLayer: InputLayer as unknown as LayerClass,
+      sequential: Sequential as unknown as LayerClass,
+      functional: Functional as unknown as LayerClass,
+    },
     (x): x is Layer => x instanceof Layer,
-    { Model: Functional as unknown as RegisteredClass<Layer> },
+    { Model: Functional as unknown as LayerClass },
   );
   return table;
 }
 
 /** A layer or model from `{ module, class_name, config, registered_name }`; built if it says for which shape. */
-export function layerFromConfig(saved: KerasObject | { readonly [key: string]: Json }): Layer {
-  const layer = layerRegistry().fromConfig(saved as KerasObject);
-  const shape = (saved["build_config"] as { input_shape?: Json } | null | undefined)?.input_shape;
-  if (!layer.built && isShape(shape)) layer.buildFor(shape);
-  return layer;
+export function layerFromConfig(saved: SavedObject | { readonly [key: string]: Json }): Layer {
+  return layerRegistry().fromConfig(saved as SavedObject);
 }

@@ -1,5 +1,5 @@
 /** Sequential: a chain of layers. */
-import { defineSpec, type Json, type KerasObject, type OptionsOf } from "../config/index.ts";
+import { defineSpec, type Json, type KerasObject, type OptionsOf, type SavedObject } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import { isShape, isTensor, oneShape, type ShapeTree, type TensorTree } from "../layers/arguments.ts";
 import { inferOutputs, type Open } from "../layers/infer.ts";
@@ -10,7 +10,6 @@ import { type OpenShape, SymbolicTensor } from "../layers/symbolic.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { alignInput } from "./align-inputs.ts";
 import { Model } from "./model.ts";
-import { layerFromConfig } from "./registry.ts";
 
 const spec = defineSpec("keras", "Sequential", layerFields);
 
@@ -93,9 +92,10 @@ export class Sequential extends Model<LayerSpec> {
     const shape = isShape(this.buildShape) ? [...this.buildShape] : null;
     return { name: this.name, trainable: this.trainable, dtype, layers, ...(shape && { build_input_shape: shape }) };
   }
-  static fromConfig(config: { readonly [key: string]: Json }): Sequential {
+  /** `make` makes the layers from their saved form. */
+  static fromConfig(config: { readonly [key: string]: Json }, make: (saved: SavedObject) => Layer): Sequential {
     const saved = (config["layers"] ?? []) as readonly (KerasObject & { config: Record<string, Json> })[];
-    const layers = saved.map((c) => layerFromConfig(c));
+    const layers = saved.map(make);
     const first = saved[0]?.config as { batch_input_shape?: OpenShape; batch_shape?: OpenShape } | undefined;
     if (first?.batch_input_shape && !(layers[0] instanceof InputLayer))
       layers.unshift(new InputLayer({ batchShape: first.batch_input_shape }));
