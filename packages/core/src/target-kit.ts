@@ -1,5 +1,6 @@
 /** What a package that adds a target needs: the program form, scheduling, and the C emitter. Not for users. */
 export type { LoopProgram, TargetProfile } from "./compiler/loopir.ts";
-export { emitShard, emitTable } from "./targets/c/emit.ts";
+export { type COptions, emitKernel } from "./targets/c/emit.ts";
+export { prelude } from "./targets/c/prelude.ts";
 export type { Block, Device, Executable } from "./targets/device.ts";
 export { makeSchedule } from "./targets/wasm/control.ts";

@@ -6,7 +6,7 @@ import { inputValue, onesLike, reduceSum } from "../graph/ops/index.ts";
 import { type DType, isFloat, sizeOf } from "../graph/types.ts";
 import { Generator } from "../initializers/generator.ts";
 import { layerFromConfig } from "../models/registry.ts";
-import { compileProgram } from "../tensor/engine.ts";
+import { compileProgram, runProgram } from "../tensor/engine.ts";
 import { Tensor, tensorFrom } from "../tensor/tensor.ts";
 import { Trace, withTrace } from "../tensor/trace.ts";
 import { isShape, isTensor, mapTree, type ShapeTree, shapesOf, type TensorTree, treeLeaves } from "./arguments.ts";
@@ -63,7 +63,10 @@ function gradientsOf(
   });
   const present = found.filter((v): v is Value => v !== null);
   const program = compileProgram({ name: "gradients", inputs, outputs: present, trace });
-  const results = program.run(leaves.map((t) => t.dataSync()));
+  const results = runProgram(
+    program,
+    leaves.map((t) => t.dataSync()),
+  );
   let next = 0;
   return {
     names: [...weights.map((v) => v.name), ...leaves.filter((t) => isFloat(t.dtype)).map((_, i) => `input ${i}`)],

@@ -26,6 +26,8 @@ export interface Device {
   /** A fresh view of part of a block; valid until the next call of the device (memory may grow). Never hand it to users. */
   view(block: Block, offset: number, bytes: number): Uint8Array;
 
+  /** Does the slow part of `compile` for several programs at once, where that is faster than one after the other. */
+  precompile?(programs: readonly LoopProgram[]): void;
   /** Compiles synchronously; the same program (by content) compiled twice shares its code. */
   compile(program: LoopProgram): Executable;
   /** The block that serves as slot 0 for this executable: write inputs to it before `run`, read outputs after. */

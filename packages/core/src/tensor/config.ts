@@ -78,5 +78,10 @@ export function configure(changes: Partial<Settings>): void {
     }
   }
   settings = { ...settings, ...changes };
+  announce(changes);
+}
+
+/** Tells the listeners of `onConfigure` about settings that are set, or that mean something else from now on. */
+export function announce(changes: Partial<Settings>): void {
   for (const listener of listeners) listener(settings, changes);
 }

@@ -1,7 +1,8 @@
 /** Programs of a real device: compiled graphs, with variables placed in device memory. */
-import { compileGraph } from "../compiler/compile.ts";
-import { allocate, dtypeBytes, sizeOf, type TypedArray } from "../graph/types.ts";
-import type { Block, Device } from "../targets/device.ts";
+import { type CompiledGraph, compileGraph, type GraphSource } from "../compiler/compile.ts";
+import { allocate, type DType, dtypeBytes, sizeOf, type TypedArray } from "../graph/types.ts";
+import type { Block, Device, Executable } from "../targets/device.ts";
+import { replaceDevice } from "./device.ts";
 import type { Program, ProgramSource } from "./engine.ts";
 import type { Placement, Variable } from "./variable.ts";
 
@@ -47,41 +48,140 @@ function bytesOf(x: TypedArray): Uint8Array {
   return new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
 }
 
+/** An input or output: how many elements of what type, and the array type that shows them. */
+interface Item {
+  readonly dtype: DType;
+  readonly size: number;
+  readonly bytes: number;
+  readonly view: new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray;
+}
+
+function itemOf(type: { readonly dtype: DType; readonly shape: readonly number[] }): Item {
+  const size = sizeOf(type.shape);
+  const view = allocate(type.dtype, 0).constructor as Item["view"];
+  return { dtype: type.dtype, size, bytes: size * dtypeBytes[type.dtype], view };
+}
+
+/** Programs whose machine code is made together, when the outermost `compileTogether` ends. */
+let waiting: DeviceProgram[] | null = null;
+
+/**
+ * Compiles the programs that `body` makes all at once after it, which is faster than one after the other where a compiler
+ * runs in processes of its own. One that is run inside `body` is compiled there.
+ */
+export function compileTogether<T>(body: () => T): T {
+  if (waiting) return body();
+  const list: DeviceProgram[] = [];
+  waiting = list;
+  let result: T;
+  try {
+    result = body();
+  } finally {
+    waiting = null;
+  }
+  const pending = list.filter((p) => p.pending);
+  const device = pending[0]?.device;
+  try {
+    device?.precompile?.(pending.filter((p) => p.device === device).map((p) => p.graph.program));
+  } catch (cause) {
+    const other = replaceDevice(device!, cause);
+    for (const p of pending) if (p.device === device) p.moveTo(other);
+  }
+  for (const p of pending) p.build();
+  return result;
+}
+
 export function deviceProgram(source: ProgramSource, device: Device): Program {
-  const writes = source.trace?.writes() ?? [];
-  const graph = compileGraph(
-    { name: source.name, inputs: source.inputs, outputs: source.outputs, writes },
-    device.profile,
-  );
-  const executable = device.compile(graph.program);
-  const variables = graph.stores as unknown as readonly Variable[];
-  const blocks: Block[] = new Array(variables.length);
-  const outputs = source.outputs.map((v, i) => ({
-    dtype: v.dtype,
-    size: sizeOf(v.shape),
-    bytes: sizeOf(v.shape) * dtypeBytes[v.dtype],
-    at: graph.outputs[i],
-  }));
-  return {
-    run(inputs) {
-      for (let i = 0; i < variables.length; i++) blocks[i] = place(variables[i], device);
-      const arena = device.arena(executable);
-      for (let i = 0; i < inputs.length; i++) {
-        if (graph.inputs[i] >= 0 && inputs[i].byteLength > 0)
-          device.view(arena, graph.inputs[i], inputs[i].byteLength).set(bytesOf(inputs[i]));
+  const { name, inputs, outputs } = source;
+  const program = new DeviceProgram({ name, inputs, outputs, writes: source.trace?.writes() ?? [] }, device);
+  if (waiting) waiting.push(program);
+  else program.build();
+  return program;
+}
+
+class DeviceProgram implements Program {
+  device: Device;
+  graph: CompiledGraph;
+  /** Dropped once there is an executable: it holds the graph with its constants. */
+  private source: GraphSource | null;
+  private executable: Executable | null = null;
+  private variables: readonly Variable[];
+  private blocks: Block[];
+  private readonly ins: readonly Item[];
+  private readonly outs: readonly Item[];
+  /** Arrays for inputs that nothing reads. */
+  private readonly unread = new Map<number, TypedArray>();
+
+  constructor(source: GraphSource, device: Device) {
+    this.source = source;
+    this.device = device;
+    this.graph = compileGraph(source, device.profile);
+    this.variables = this.graph.stores as unknown as readonly Variable[];
+    this.blocks = new Array(this.variables.length);
+    this.ins = source.inputs.map(itemOf);
+    this.outs = source.outputs.map(itemOf);
+  }
+
+  /** Whether it still has to be built. */
+  get pending(): boolean {
+    return this.executable === null && this.source !== null;
+  }
+
+  build(): Executable {
+    if (this.executable) return this.executable;
+    try {
+      this.executable = this.device.compile(this.graph.program);
+    } catch (cause) {
+      this.moveTo(replaceDevice(this.device, cause));
+      this.executable = this.device.compile(this.graph.program);
+    }
+    this.source = null;
+    return this.executable;
+  }
+
+  /** Makes it a program of another device, before it is built. */
+  moveTo(device: Device): void {
+    this.device = device;
+    this.graph = compileGraph(this.source!, device.profile);
+    this.variables = this.graph.stores as unknown as readonly Variable[];
+    this.blocks = new Array(this.variables.length);
+  }
+
+  inputs(): TypedArray[] {
+    const arena = this.device.arena(this.build());
+    return this.ins.map((item, i) => {
+      const offset = this.graph.inputs[i];
+      if (offset < 0 || item.bytes === 0) {
+        const known = this.unread.get(i) ?? allocate(item.dtype, item.size);
+        this.unread.set(i, known);
+        return known;
       }
-      device.run(executable, blocks);
-      return outputs.map((o) => {
-        const out = allocate(o.dtype, o.size);
-        if (o.bytes > 0) {
-          const block = o.at.slot === 0 ? device.arena(executable) : blocks[o.at.slot - 2];
-          bytesOf(out).set(device.view(block, o.at.offset, o.bytes));
-        }
-        return out;
-      });
-    },
-    release() {
-      device.release(executable);
-    },
-  };
+      const bytes = this.device.view(arena, offset, item.bytes);
+      return new item.view(bytes.buffer, bytes.byteOffset, item.size);
+    });
+  }
+
+  execute(into?: readonly TypedArray[]): TypedArray[] {
+    const { device, variables, blocks, outs } = this;
+    const executable = this.build();
+    for (let i = 0; i < variables.length; i++) blocks[i] = place(variables[i], device);
+    device.run(executable, blocks);
+    const results: TypedArray[] = [];
+    for (let i = 0; i < outs.length; i++) {
+      const { dtype, size, bytes } = outs[i];
+      const out = into ? into[i] : allocate(dtype, size);
+      if (bytes > 0) {
+        const { slot, offset } = this.graph.outputs[i];
+        bytesOf(out).set(device.view(slot === 0 ? device.arena(executable) : blocks[slot - 2], offset, bytes));
+      }
+      results.push(out);
+    }
+    return results;
+  }
+
+  release(): void {
+    if (this.executable) this.device.release(this.executable);
+    this.executable = null;
+    this.source = null;
+  }
 }

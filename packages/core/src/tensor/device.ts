@@ -2,7 +2,7 @@
 import { LayerwiseError, nearestName } from "../errors.ts";
 import type { Device } from "../targets/device.ts";
 import { createWasmDevice } from "../targets/wasm/device.ts";
-import { currentSettings, onConfigure } from "./config.ts";
+import { announce, currentSettings, onConfigure } from "./config.ts";
 import type { Program, ProgramSource } from "./engine.ts";
 
 export const deviceNames = ["auto", "wasm", "native", "interpreter", "reference"] as const;
@@ -13,19 +13,22 @@ export interface DeviceOptions {
   readonly convolution: "auto" | "direct";
 }
 
-/** A device that another package adds; `available` says cheaply whether it can be opened. */
+/** A device that another package adds. */
 export interface DeviceProvider {
-  /** Whether "auto" may choose it here; asked once, and may look for what it needs. */
-  readonly available: () => boolean;
+  /** Opens it, or throws a LayerwiseError that says what is missing. */
   readonly open: (options: DeviceOptions) => Device;
 }
 let native: DeviceProvider | null = null;
+/** Set once the native target has failed where nobody asked for it: "auto" means wasm from then on. */
+let nativeFailed = false;
 
-/** Adds the native target (package `layerwise`). It is chosen automatically where it is available. */
+/** Adds the native target (package `layerwise`). "auto" chooses it, and wasm where it cannot be opened. */
 export function provideNative(provider: DeviceProvider): void {
   native = provider;
+  nativeFailed = false;
   current = null;
 }
+
 /** The two devices that everything else is checked against; they are not part of a page that only trains. */
 export interface Oracles {
   /** LoopIR, statement by statement. */
@@ -51,23 +54,22 @@ export function oracles(): Oracles {
     hint: 'import { installOracles } from "@layerwise/core/oracles" and call it',
   });
 }
-let complained = false;
-
 const devices = new Map<string, Device>();
 let current: Device | null = null;
 onConfigure(() => {
   current = null;
 });
 
+type DeviceName = "wasm" | "native" | "interpreter" | "reference";
+
 /** The device that the settings select: "wasm", "native", "interpreter" or "reference" (float64 on the graph, no compiler). */
-export function deviceName(): "wasm" | "native" | "interpreter" | "reference" {
+export function deviceName(): DeviceName {
   const { device } = currentSettings();
   switch (device) {
     case "auto":
-      return native?.available() ? "native" : "wasm";
+      return native && !nativeFailed ? "native" : "wasm";
     case "wasm":
     case "native":
-      return device;
     case "interpreter":
     case "reference":
       return device;
@@ -86,9 +88,9 @@ export function deviceName(): "wasm" | "native" | "interpreter" | "reference" {
 /** Devices are kept: variables stay where they are, and switching back finds compiled programs again. */
 export function currentDevice(): Device {
   if (current) return current;
-  const { threads, strict, convolution, device: asked } = currentSettings();
+  const { threads, strict, convolution } = currentSettings();
   const options: DeviceOptions = { threads, strict, convolution: convolution === "direct" ? "direct" : "auto" };
-  const open = (name: "wasm" | "native" | "interpreter" | "reference"): Device => {
+  const open = (name: DeviceName): Device => {
     const key = `${name}/${threads}/${strict}/${options.convolution}`;
     let device = devices.get(key);
     if (!device) {
@@ -101,20 +103,38 @@ export function currentDevice(): Device {
   try {
     current = open(name);
   } catch (cause) {
-    // Asked for by nobody, a native target that does not work is not worth stopping for.
-    if (name !== "native" || asked === "native") throw cause;
-    if (!complained)
-      console.warn(
-        `layerwise: the native target is not used: ${(cause as Error).message.split("\n")[0]}; running on wasm`,
-      );
-    complained = true;
-    native = null;
+    if (name !== "native") throw cause;
+    giveUpNative(cause);
     current = open("wasm");
   }
   return current;
 }
 
-function make(name: "wasm" | "native" | "interpreter" | "reference", options: DeviceOptions): Device {
+/**
+ * The device to use instead of one whose compiler has failed: wasm, if the native target was chosen by nobody. Programs
+ * that were compiled before stay usable. Throws the failure where the device was asked for, or is not at fault.
+ */
+export function replaceDevice(failed: Device, cause: unknown): Device {
+  const compiling = cause instanceof LayerwiseError && /^N10[2356]$/.test(cause.code);
+  if (failed.name !== "native" || !compiling) throw cause;
+  giveUpNative(cause);
+  announce({ device: currentSettings().device });
+  return currentDevice();
+}
+
+/** Says once that the native target is not used. Throws where it was asked for. */
+function giveUpNative(cause: unknown): void {
+  const { device, silence } = currentSettings();
+  if (device !== "auto") throw cause;
+  nativeFailed = true;
+  const code = cause instanceof LayerwiseError ? cause.code : "";
+  if (silence.includes(code)) return;
+  // What the compiler said is worth more lines than what is missing.
+  const text = (cause as Error).message;
+  console.warn(`layerwise runs on wasm, not as native code: ${code === "N102" ? text : text.split("\n")[0]}`);
+}
+
+function make(name: DeviceName, options: DeviceOptions): Device {
   const { threads, strict, convolution } = options;
   if (name === "interpreter") return oracles().interpreter(options);
   if (name === "native") {

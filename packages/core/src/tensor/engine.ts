@@ -11,9 +11,22 @@ import type { Trace } from "./trace.ts";
 
 /** A graph ready to run: variables are read and written by the program itself. */
 export interface Program {
-  /** Runs once. Inputs and results are in host form, in the order they were declared. */
-  run(inputs: readonly TypedArray[]): TypedArray[];
+  /**
+   * Arrays to write the inputs of the next run into, in host form, in the order they were declared: the program's own
+   * memory where that is possible. Good until a program is run or compiled.
+   */
+  inputs(): TypedArray[];
+  /** Runs once on what `inputs()` holds. The results, in host form, written to `into` if given. */
+  execute(into?: readonly TypedArray[]): TypedArray[];
   release(): void;
+}
+
+/** Runs a program once on these inputs. */
+export function runProgram(program: Program, inputs: readonly TypedArray[]): TypedArray[] {
+  program.inputs().forEach((input, i) => {
+    input.set(inputs[i] as never);
+  });
+  return program.execute();
 }
 
 /** What to compile: results and variable writes as functions of `inputs` and the variables read in the trace. */
@@ -60,7 +73,7 @@ export function evaluateSync(tensors: readonly Tensor[]): void {
       }
     }
   }
-  const results = program.run(constants.map(hostData));
+  const results = runProgram(program, constants.map(hostData));
   if (key === null) program.release();
   pending.forEach((t, i) => {
     t.value = constantValue(results[i], roots[i].type);

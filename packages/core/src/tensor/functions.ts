@@ -4,7 +4,7 @@ import { formatShape, LayerwiseError } from "../errors.ts";
 import type { Value } from "../graph/node.ts";
 import * as g from "../graph/ops/index.ts";
 import type { TypedArray } from "../graph/types.ts";
-import { compileProgram, evaluateSync, hostData, type Program } from "./engine.ts";
+import { compileProgram, evaluateSync, hostData, type Program, runProgram } from "./engine.ts";
 import { Tensor, type TensorLike, tensorFrom } from "./tensor.ts";
 import { currentTrace, Trace, withTrace } from "./trace.ts";
 import { flattenTree, type Tree, type TreeSpec } from "./tree.ts";
@@ -43,7 +43,10 @@ export function jit<Args extends readonly unknown[], Result extends Tree<Tensor>
       cache.set(key, entry);
     }
     evaluateSync(leaves);
-    const results = entry.program.run(leaves.map((t) => hostData(t.value)));
+    const results = runProgram(
+      entry.program,
+      leaves.map((t) => hostData(t.value)),
+    );
     return entry.spec.build(
       results.map((data: TypedArray, i) => tensorFrom(data, entry.outputs[i].shape, entry.outputs[i].dtype)),
     ) as Result;

@@ -1,15 +1,17 @@
 /** Programs of the "reference" device: the graph evaluated in float64, for checking everything else. */
 import type { Value } from "../graph/node.ts";
 import { evaluate } from "../graph/reference/evaluate.ts";
-import { allocate, type TypedArray } from "../graph/types.ts";
+import { allocate, sizeOf, type TypedArray } from "../graph/types.ts";
 import type { Program, ProgramSource } from "./engine.ts";
 import type { Variable } from "./variable.ts";
 
 export function referenceProgram(source: ProgramSource): Program {
   const writes = source.trace?.writes() ?? [];
   const reads: [Variable, Value][] = [...(source.trace?.initial ?? [])];
+  const inputs = source.inputs.map((v) => allocate(v.dtype, sizeOf(v.shape)));
   return {
-    run(inputs) {
+    inputs: () => inputs,
+    execute(into) {
       const feed = new Map<Value, { shape: readonly number[]; data: Float64Array }>();
       source.inputs.forEach((v, i) => {
         feed.set(v, { shape: v.shape, data: Float64Array.from(inputs[i]) });
@@ -25,7 +27,10 @@ export function referenceProgram(source: ProgramSource): Program {
       writes.forEach((w, i) => {
         w.variable.overwrite(host[source.outputs.length + i]);
       });
-      return host.slice(0, source.outputs.length);
+      into?.forEach((out, i) => {
+        out.set(host[i] as never);
+      });
+      return into ? [...into] : host.slice(0, source.outputs.length);
     },
     release() {},
   };

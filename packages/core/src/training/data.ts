@@ -3,7 +3,7 @@ import { show } from "../config/index.ts";
 import { formatShape, LayerwiseError } from "../errors.ts";
 import { apply1, type Node, topological, type Value } from "../graph/node.ts";
 import { inputValue } from "../graph/ops/index.ts";
-import { allocate, type DType, type Shape, sizeOf, type TypedArray } from "../graph/types.ts";
+import { type DType, type Shape, sizeOf, type TypedArray } from "../graph/types.ts";
 import { type ArgumentTree, asTensors, isTensor, mapTree, treeLeaves } from "../layers/arguments.ts";
 import { evaluateSync, hostData } from "../tensor/engine.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -211,11 +211,6 @@ function expressionKey(nodes: readonly Node[], rows: number, rowwise: ReadonlySe
 /** Graph inputs for `rows` rows of each stored array. */
 export function batchInputs(stored: readonly StoredRows[], rows: number): Value[] {
   return stored.map((s, i) => inputValue(`data${i}`, { shape: [rows, ...s.rowShape], dtype: s.dtype }));
-}
-
-/** Buffers for `rows` rows of each stored array; reused for every batch. */
-export function batchBuffers(stored: readonly StoredRows[], rows: number): TypedArray[] {
-  return stored.map((s) => allocate(s.dtype, rows * s.rowSize));
 }
 
 /** Fills buffers with rows `order[start…]` (without an order: start, start + 1, …) of the stored arrays. */

@@ -3,6 +3,7 @@ import type { Callback } from "../callbacks/callback.ts";
 import { History } from "../callbacks/history.ts";
 import { LayerwiseError } from "../errors.ts";
 import { currentSettings } from "../tensor/config.ts";
+import { compileTogether } from "../tensor/device-program.ts";
 import type { Tree } from "../tensor/tree.ts";
 import { BatchOrder } from "./batches.ts";
 import { checkBatchSize, checkCount, checkFinite } from "./checks.ts";
@@ -39,10 +40,12 @@ export async function runFit(trainer: Trainer, x: DataTree, y: DataTree | null, 
 
   // Every program that will be needed is compiled before the first step.
   const sizes = order.sizes(stepsPerEpoch);
-  const steps = new Map(sizes.map((rows) => [rows, trainer.step("train", train, rows)]));
-  if (validation)
-    for (const rows of validation.order.sizes(validation.steps)) trainer.step("test", validation.data, rows);
-  trainer.readerOfResults();
+  const steps = compileTogether(() => {
+    const made = new Map(sizes.map((rows) => [rows, trainer.step("train", train, rows)]));
+    for (const rows of validation?.order.sizes(validation.steps) ?? []) trainer.step("test", validation!.data, rows);
+    trainer.readerOfResults();
+    return made;
+  });
 
   const verbose = verbosity(options.verbose);
   const history = new History();

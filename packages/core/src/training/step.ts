@@ -17,7 +17,7 @@ import type { Tree } from "../tensor/tree.ts";
 import type { Variable } from "../tensor/variable.ts";
 import type { CompiledLoss } from "./compile-loss.ts";
 import type { CompiledMetrics } from "./compile-metrics.ts";
-import { batchBuffers, batchInputs, gatherRows, isRowSource, type RowSource, type StoredRows } from "./data.ts";
+import { batchInputs, gatherRows, isRowSource, type RowSource, type StoredRows } from "./data.ts";
 
 /** The trees one step reads: inputs, targets, sample weights. */
 export interface StepData {
@@ -42,11 +42,16 @@ export interface StepParts {
 
 export type StepKind = "train" | "test" | "predict";
 
-/** A compiled step with buffers for its batch. */
+/** A compiled step. */
 export interface Step {
   readonly rows: number;
-  /** Gathers the rows and runs; the outputs of a predict step. */
-  run(data: readonly StoredRows[], order: Uint32Array | null, start: number): TypedArray[];
+  /** Gathers the rows and runs; the outputs of a predict step, written to `into` if given. */
+  run(
+    data: readonly StoredRows[],
+    order: Uint32Array | null,
+    start: number,
+    into?: readonly TypedArray[],
+  ): TypedArray[];
   /** Shapes of the outputs of a predict step. */
   readonly outputs: readonly Value[];
   readonly outputTree: TensorTree | null;
@@ -78,26 +83,24 @@ export function compileStep(kind: StepKind, parts: StepParts, data: StepData, ro
   const outputTree = withTrace(trace, () => traceStep(kind, parts, data, inputs, rows));
   const outputs = outputTree === null ? [] : treeLeaves(outputTree, isTensor).map((t) => t.value);
   const program = compileProgram({ name: `${kind} ${rows}`, inputs, outputs, trace });
-  return makeStep(program, trace, stored, rows, outputs, outputTree);
+  return makeStep(program, trace, rows, outputs, outputTree);
 }
 
 function makeStep(
   program: Program,
   trace: Trace,
-  stored: readonly StoredRows[],
   rows: number,
   outputs: readonly Value[],
   outputTree: TensorTree | null,
 ): Step {
-  const buffers = batchBuffers(stored, rows);
   const seen = [...trace.initial.keys(), ...trace.members.keys()].map((v) => [v, v.version] as const);
   return {
     rows,
     outputs,
     outputTree,
-    run(data, order, start) {
-      gatherRows(data, buffers, rows, order, start);
-      return program.run(buffers);
+    run(data, order, start, into) {
+      gatherRows(data, program.inputs(), rows, order, start);
+      return program.execute(into);
     },
     valid: () => seen.every(([v, version]) => v.version === version),
     release: () => program.release(),
@@ -202,7 +205,7 @@ export function compileResults(metrics: readonly { readonly name: string; readon
   const seen = [...trace.initial.keys()].map((v) => [v, v.version] as const);
   return {
     read() {
-      const values = program.run([]);
+      const values = program.execute();
       const logs: Record<string, number> = {};
       metrics.forEach(({ name }, i) => {
         // Metrics with one value per class are logged as name_0, name_1, …

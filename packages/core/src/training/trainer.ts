@@ -143,16 +143,17 @@ export class Trainer {
         const n = order.rowsOf(k);
         const step = this.step("predict", data, n);
         for (const c of callbacks) await c.onPredictBatchBegin(k);
-        const results = step.run(stored, null, k * order.batchSize);
-        for (const c of callbacks) await c.onPredictBatchEnd(k);
         if (k === 0) {
           shapes = step.outputs.map((v) => [rows, ...v.shape.slice(1)]);
           out = step.outputs.map((v, i) => allocate(v.dtype, sizeOf(shapes[i])));
           tree = step.outputTree;
         }
-        results.forEach((r, i) => {
-          out[i].set(r, (k * order.batchSize * out[i].length) / rows);
+        const into = out.map((o) => {
+          const perRow = o.length / rows;
+          return o.subarray(k * order.batchSize * perRow, (k * order.batchSize + n) * perRow) as TypedArray;
         });
+        step.run(stored, null, k * order.batchSize, into);
+        for (const c of callbacks) await c.onPredictBatchEnd(k);
         if (yielder.due(performance.now())) await yielder.yield();
       }
       for (const c of callbacks) await c.onPredictEnd();

@@ -4,53 +4,23 @@ import { availableParallelism } from "node:os";
 import { LayerwiseError } from "@layerwise/core";
 import type { Block, Device, Executable, LoopProgram, TargetProfile } from "@layerwise/core/target-kit";
 import * as targets from "@layerwise/core/target-kit";
-import { type Koffi, loadKoffi, type NativeFunction, type NativeLibrary } from "./ffi.ts";
-import { runtimeSource } from "./runtime-source.ts";
-import { buildLibrary, findToolchain, machineLanes, type Toolchain } from "./toolchain.ts";
+import type { KernelLibraries, KernelSource } from "./libraries.ts";
+import { openRuntime, type Runtime } from "./runtime.ts";
+import { machineLanes, requireToolchain } from "./toolchain.ts";
 
 export interface NativeOptions {
   readonly threads?: number;
   readonly strict?: boolean;
   readonly convolution?: TargetProfile["convolution"];
+  /** Lanes of vectors; default: the widest the machine has. */
+  readonly lanes?: 4 | 8 | 16;
+  /** Programs estimated below this many milliseconds run on one thread (default 0.06). */
+  readonly threadsFrom?: number;
 }
 
-/** Programs estimated below this many milliseconds run on one thread. */
 const worthThreads = 0.06;
-
-interface Runtime {
-  readonly koffi: Koffi;
-  /** Kept so that it stays loaded. */
-  readonly library: NativeLibrary;
-  readonly alloc: NativeFunction;
-  readonly free: NativeFunction;
-  readonly pool: NativeFunction;
-  readonly program: NativeFunction;
-  readonly programFree: NativeFunction;
-  readonly place: NativeFunction;
-  readonly run: NativeFunction;
-}
-
-let runtime: Runtime | null = null;
-
-function openRuntime(toolchain: Toolchain): Runtime {
-  if (runtime) return runtime;
-  const koffi = loadKoffi();
-  const lib = koffi.load(buildLibrary([runtimeSource], toolchain).path);
-  runtime = {
-    koffi,
-    library: lib,
-    alloc: lib.func("void *lw_alloc(int64_t bytes)"),
-    free: lib.func("void lw_free(void *p)"),
-    pool: lib.func("void *lw_pool(int32_t threads)"),
-    program: lib.func(
-      "void *lw_program(const int32_t *table, const int64_t *offsets, const uint64_t *functions, int64_t scratch)",
-    ),
-    programFree: lib.func("void lw_program_free(void *program)"),
-    place: lib.func("void lw_place(void *program, const uint64_t *slots)"),
-    run: lib.func("int32_t lw_run(void *pool, void *program, int32_t threads)"),
-  };
-  return runtime;
-}
+/** The runtime counts stages in 16 bits; all ones mean "done". */
+const maxStages = 0xfffe;
 
 interface NativeBlock extends Block {
   readonly pointer: unknown;
@@ -64,61 +34,51 @@ class NativeExecutable implements Executable {
   readonly constants: NativeBlock | null;
   readonly threads: number;
   /** Addresses the program was last placed at. */
-  placed: BigUint64Array;
+  readonly placed: Float64Array;
   constructor(program: LoopProgram, estimate: number, handle: unknown, constants: NativeBlock | null, threads: number) {
     this.program = program;
     this.estimate = estimate;
     this.handle = handle;
     this.constants = constants;
     this.threads = threads;
-    this.placed = new BigUint64Array(program.slots);
+    this.placed = new Float64Array(program.slots).fill(-1);
   }
 }
 
-/** Opens the device; throws (N101, N102, N103) when koffi or a working compiler is missing. */
-export function createNativeDevice(options: NativeOptions = {}): Device {
-  const toolchain = findToolchain();
-  if (!toolchain) {
-    throw new LayerwiseError("the native target needs a C compiler", {
-      code: "N103",
-      received: "none of $CC, cc, gcc, clang answers",
-      expected: "a C compiler on the PATH",
-      hint: "install gcc or clang, or use the wasm device",
-    });
-  }
-  return new NativeDevice(toolchain, openRuntime(toolchain), options);
+/** Register tiles by lanes: as many accumulators as fit beside the operands in 16 registers, 32 with AVX-512 and NEON. */
+const tiles: Record<4 | 8 | 16, TargetProfile["tile"]> = {
+  16: { rows: 12, vectors: 2, unroll: 4 },
+  8: { rows: 6, vectors: 2, unroll: 4 },
+  4: { rows: 8, vectors: 2, unroll: 4 },
+};
+
+/** Opens the device; throws (N101 to N106) when koffi or a working compiler is missing. */
+export function createNativeDevice(options: NativeOptions = {}): NativeDevice {
+  const toolchain = requireToolchain();
+  return new NativeDevice(openRuntime(toolchain), options.lanes ?? machineLanes(toolchain), options);
 }
 
-class NativeDevice implements Device {
+export class NativeDevice implements Device {
   readonly name = "native";
   readonly profile: TargetProfile;
   readonly threads: number;
-  private readonly toolchain: Toolchain;
   private readonly rt: Runtime;
+  private readonly kernels: KernelLibraries;
+  private readonly threadsFrom: number;
   private readonly pool: unknown;
-  /** Kernel addresses by library path. The library object is kept: koffi unloads what nobody refers to. */
-  private readonly libraries = new Map<string, { library: NativeLibrary; functions: BigUint64Array }>();
+  private readonly live = new Set<NativeExecutable>();
+  /** Between `precompile` and `compile`. */
+  private readonly sources = new WeakMap<LoopProgram, KernelSource[]>();
   private arenaBlock: NativeBlock;
   private bytes = 0;
 
-  constructor(toolchain: Toolchain, rt: Runtime, options: NativeOptions) {
-    this.toolchain = toolchain;
+  constructor(rt: Runtime, lanes: 4 | 8 | 16, options: NativeOptions) {
     this.rt = rt;
     this.threads = options.threads ?? Math.min(16, availableParallelism());
-    const lanes = machineLanes(toolchain);
-    const tile =
-      lanes === 16
-        ? { rows: 12, vectors: 2, unroll: 4 }
-        : lanes === 8
-          ? { rows: 6, vectors: 2, unroll: 4 }
-          : { rows: 8, vectors: 2, unroll: 4 };
-    this.profile = {
-      name: "c",
-      lanes,
-      tile,
-      strict: options.strict ?? false,
-      ...(options.convolution ? { convolution: options.convolution } : {}),
-    };
+    this.threadsFrom = options.threadsFrom ?? worthThreads;
+    const strict = options.strict ?? false;
+    this.profile = { name: "c", lanes, tile: tiles[lanes], strict, convolution: options.convolution ?? "auto" };
+    this.kernels = rt.libraries(targets.prelude(!strict));
     this.pool = rt.pool(this.threads);
     this.arenaBlock = this.allocate(64);
   }
@@ -153,51 +113,52 @@ class NativeDevice implements Device {
     return this.arenaBlock;
   }
 
+  precompile(programs: readonly LoopProgram[]): void {
+    this.kernels.load(programs.map((p) => this.sourcesOf(p)));
+  }
+
   compile(program: LoopProgram): Executable {
-    const functions = this.functionsOf(program);
-    const { table, offsets, callFunctions, milliseconds } = this.tables(program, functions);
+    const sources = this.sourcesOf(program);
+    this.kernels.load([sources]);
+    this.sources.delete(program);
+    const functions = sources.map((k) => this.kernels.address(k.name));
+    const { table, offsets, callFunctions, milliseconds, stages } = this.tables(program, functions);
     const handle = this.rt.program(table, offsets, callFunctions, program.scratchBytes);
-    if (program.arenaBytes > this.arenaBlock.bytes) {
-      this.free(this.arenaBlock);
-      this.arenaBlock = this.allocate(program.arenaBytes);
-    }
     let constants: NativeBlock | null = null;
     if (program.constants.byteLength > 0) {
       constants = this.allocate(program.constants.byteLength);
       this.view(constants, 0, constants.bytes).set(program.constants);
     }
-    return new NativeExecutable(
-      program,
-      milliseconds,
-      handle,
-      constants,
-      milliseconds < worthThreads ? 1 : this.threads,
-    );
+    const threads = milliseconds < this.threadsFrom || stages > maxStages ? 1 : this.threads;
+    const executable = new NativeExecutable(program, milliseconds, handle, constants, threads);
+    this.live.add(executable);
+    this.fitArena();
+    return executable;
   }
 
-  /** Addresses of the program's kernels, compiled in as many shards as there are cores. */
-  private functionsOf(program: LoopProgram): BigUint64Array {
-    const { koffi } = this.rt;
+  private sourcesOf(program: LoopProgram): KernelSource[] {
+    const known = this.sources.get(program);
+    if (known) return known;
     const options = { lanes: this.profile.lanes as 4 | 8 | 16, strict: this.profile.strict };
-    const n = program.kernels.length;
-    const shards = Math.max(1, Math.min(availableParallelism(), Math.ceil(n / 4)));
-    const size = Math.ceil(n / shards);
-    const sources: string[] = [];
-    for (let from = 0; from < n; from += size)
-      sources.push(targets.emitShard(program, from, Math.min(n, from + size), "lw", options));
-    if (n === 0) return new BigUint64Array(0);
-    sources.push(targets.emitTable(n, "lw"));
-    const { path } = buildLibrary(sources, this.toolchain);
-    const known = this.libraries.get(path);
-    if (known) return known.functions;
-    const functions = new BigUint64Array(n);
-    const library = koffi.load(path);
-    library.func("void lw_table(_Out_ uint64_t *out)")(functions);
-    this.libraries.set(path, { library, functions });
-    return functions;
+    const sources = program.kernels.map((kernel) => {
+      const text = targets.emitKernel(kernel, options);
+      return { name: this.kernels.nameOf(text), text };
+    });
+    this.sources.set(program, sources);
+    return sources;
   }
 
-  private tables(program: LoopProgram, functions: BigUint64Array) {
+  /** Keeps an arena that is large enough for every live program and not four times too large. */
+  private fitArena(): void {
+    let need = 64;
+    for (const e of this.live) need = Math.max(need, e.program.arenaBytes);
+    const { bytes } = this.arenaBlock;
+    if (bytes >= need && bytes <= Math.max(4 * need, 1 << 20)) return;
+    this.free(this.arenaBlock);
+    this.arenaBlock = this.allocate(need);
+  }
+
+  private tables(program: LoopProgram, functions: readonly bigint[]) {
     const { calls, stages, seconds } = targets.makeSchedule(program);
     const bindings = calls.flatMap((c) => c.call.bindings);
     const table = new Int32Array(3 + calls.length * 4 + stages.length * 4 + bindings.length);
@@ -217,24 +178,19 @@ class NativeDevice implements Device {
     );
     const offsets = BigInt64Array.from(bindings, (b) => BigInt(b.offset));
     const callFunctions = BigUint64Array.from(calls, (c) => functions[c.call.kernel]);
-    return { table, offsets, callFunctions, milliseconds: seconds * 1000 };
+    return { table, offsets, callFunctions, milliseconds: seconds * 1000, stages: stages.length };
   }
 
   run(executable: Executable, stores: readonly Block[]): void {
     const exe = executable as NativeExecutable;
     const { placed } = exe;
-    let moved = false;
-    const put = (slot: number, address: number): void => {
-      const a = BigInt(address);
-      if (placed[slot] !== a) {
-        placed[slot] = a;
-        moved = true;
-      }
-    };
-    put(0, this.arenaBlock.address);
-    put(1, exe.constants?.address ?? 0);
-    for (let i = 0; i < stores.length; i++) put(i + 2, stores[i].address);
-    if (moved) this.rt.place(exe.handle, placed);
+    const constants = exe.constants?.address ?? 0;
+    let moved = placed[0] !== this.arenaBlock.address || placed[1] !== constants;
+    for (let i = 0; i < stores.length; i++) moved ||= placed[i + 2] !== stores[i].address;
+    if (moved) {
+      placed.set([this.arenaBlock.address, constants, ...stores.map((s) => s.address)]);
+      this.rt.place(exe.handle, BigUint64Array.from(placed, BigInt));
+    }
     if (this.rt.run(this.pool, exe.handle, exe.threads) !== 0) {
       throw new LayerwiseError("out of memory for the scratch of a program", {
         code: "N104",
@@ -246,7 +202,15 @@ class NativeDevice implements Device {
 
   release(executable: Executable): void {
     const exe = executable as NativeExecutable;
+    if (!this.live.delete(exe)) return;
     this.rt.programFree(exe.handle);
     if (exe.constants) this.free(exe.constants);
+    this.fitArena();
+  }
+
+  /** Ends the threads and releases all executables. Not usable afterwards. */
+  close(): void {
+    for (const e of [...this.live]) this.release(e);
+    this.rt.poolFree(this.pool);
   }
 }

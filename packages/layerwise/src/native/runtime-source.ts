@@ -1,7 +1,7 @@
 /** The permanent runtime library of the native target, in C: memory, thread pool, chunk scheduler. */
 
 /** Grows when the interface below changes; part of every cache key. */
-export const runtimeAbi = 1;
+export const runtimeAbi = 2;
 
 /**
  * Programs are tables of calls and stages over functions from program libraries. Threads take chunks of the open stage by
@@ -10,14 +10,15 @@ export const runtimeAbi = 1;
  */
 export const runtimeSource = `
 #define _GNU_SOURCE
-#include <errno.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#if defined(__linux__)
+#if defined(__linux__) && !defined(LW_NO_FUTEX)
+#define LW_FUTEX
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,6 +41,9 @@ typedef struct {
   _Atomic int32_t stop;
   program_t *program; char *scratch; int64_t scratch_stride;
   int32_t threads; pthread_t *handles; uint32_t generation;
+#ifndef LW_FUTEX
+  pthread_mutex_t mutex; pthread_cond_t bell;
+#endif
 } pool_t;
 typedef struct { pool_t *pool; int32_t id; } worker_t;
 
@@ -51,23 +55,52 @@ static void pause_cpu(void) {
 #endif
 }
 
-static void wait_epoch(pool_t *pool, uint32_t seen, long microseconds) {
-  struct timespec t = { microseconds / 1000000, (microseconds % 1000000) * 1000 };
+static int64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Polls before a thread sleeps: inside a step, and between steps, where the next one usually comes soon. */
+#define SPIN_NS 15000
+#define IDLE_SPIN_NS 60000
+/* True while a spell of polling that began at *since (0: begins now) has not lasted for so long. */
+static int spinning(int64_t *since, int64_t limit) {
+  for (int i = 0; i < 4; i++) pause_cpu();
+  int64_t now = now_ns();
+  if (*since == 0) *since = now;
+  return now - *since < limit;
+}
+
+/* Sleeps until the epoch or the word is another one, at most so long. Who changes them looks at the sleepers afterwards. */
+static void park(pool_t *pool, uint32_t epoch, uint64_t word, long microseconds) {
   atomic_fetch_add(&pool->sleepers, 1);
-  if (atomic_load(&pool->epoch) == seen) {
-#if defined(__linux__)
-    syscall(SYS_futex, &pool->epoch, FUTEX_WAIT_PRIVATE, seen, &t, NULL, 0);
+  if (atomic_load(&pool->epoch) == epoch && atomic_load(&pool->word) == word) {
+#ifdef LW_FUTEX
+    struct timespec t = { microseconds / 1000000, (microseconds % 1000000) * 1000 };
+    syscall(SYS_futex, &pool->epoch, FUTEX_WAIT_PRIVATE, epoch, &t, NULL, 0);
 #else
-    struct timespec nap = { 0, 50000 };
-    nanosleep(&nap, NULL); (void)t;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += microseconds / 1000000;
+    t.tv_nsec += microseconds % 1000000 * 1000;
+    if (t.tv_nsec >= 1000000000) { t.tv_sec++; t.tv_nsec -= 1000000000; }
+    pthread_mutex_lock(&pool->mutex);
+    if (atomic_load(&pool->epoch) == epoch) pthread_cond_timedwait(&pool->bell, &pool->mutex, &t);
+    pthread_mutex_unlock(&pool->mutex);
 #endif
   }
   atomic_fetch_sub(&pool->sleepers, 1);
 }
 static void wake_all(pool_t *pool) {
   atomic_fetch_add(&pool->epoch, 1);
-#if defined(__linux__)
-  if (atomic_load(&pool->sleepers) > 0) syscall(SYS_futex, &pool->epoch, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+  if (atomic_load(&pool->sleepers) == 0) return;
+#ifdef LW_FUTEX
+  syscall(SYS_futex, &pool->epoch, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+#else
+  pthread_mutex_lock(&pool->mutex);
+  pthread_cond_broadcast(&pool->bell);
+  pthread_mutex_unlock(&pool->mutex);
 #endif
 }
 
@@ -88,19 +121,18 @@ static void run_chunk(program_t *p, const stage_t *s, int32_t chunk, char *scrat
 }
 /* Works on generation g until its last stage is complete; returns early when another generation is open. */
 static void work(pool_t *pool, uint32_t g, int32_t id) {
-  for (int spins = 0;;) {
+  for (int64_t since = 0;;) {
     uint64_t w = atomic_load_explicit(&pool->word, memory_order_acquire);
     if ((uint32_t)(w >> 32) != g) return;
     uint32_t stage = (uint32_t)(w >> 16) & 0xffff, left = (uint32_t)w & 0xffff;
     if (stage == 0xffff) return;
     if (left == 0) {
-      if (++spins < 2000) { pause_cpu(); continue; }
-      uint32_t e = atomic_load(&pool->epoch);
-      if (atomic_load(&pool->word) == w) wait_epoch(pool, e, 2000);
-      spins = 0;
+      if (spinning(&since, SPIN_NS)) continue;
+      park(pool, atomic_load(&pool->epoch), w, 2000);
+      since = 0;
       continue;
     }
-    spins = 0;
+    since = 0;
     if (!atomic_compare_exchange_weak(&pool->word, &w, w - 1)) continue;
     program_t *p = pool->program;
     const stage_t *s = &p->stages[stage];
@@ -119,18 +151,22 @@ static void *worker_main(void *arg) {
   free(arg);
   pool_t *pool = me.pool;
   uint32_t done = 0;
-  for (int spins = 0; !atomic_load_explicit(&pool->stop, memory_order_relaxed);) {
+  for (int64_t since = 0; !atomic_load_explicit(&pool->stop, memory_order_relaxed);) {
     uint64_t w = atomic_load_explicit(&pool->word, memory_order_acquire);
     uint32_t g = (uint32_t)(w >> 32);
-    if (g != done && ((w >> 16) & 0xffff) != 0xffff) { work(pool, g, me.id); done = g; spins = 0; continue; }
-    if (++spins < 4000) { pause_cpu(); continue; }
-    uint32_t e = atomic_load(&pool->epoch);
-    w = atomic_load(&pool->word);
-    if ((uint32_t)(w >> 32) == done || ((w >> 16) & 0xffff) == 0xffff) wait_epoch(pool, e, 500000);
-    spins = 0;
+    if (g != done && ((w >> 16) & 0xffff) != 0xffff) { work(pool, g, me.id); done = g; since = 0; continue; }
+    if (spinning(&since, IDLE_SPIN_NS)) continue;
+    park(pool, atomic_load(&pool->epoch), w, 500000);
+    since = 0;
   }
   return NULL;
 }
+
+/* Keeps this library itself in memory: its threads run to the end of the process, when others may close it. */
+EXPORT int32_t lw_pin(const char *path) { return dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) != NULL; }
+EXPORT void *lw_open(const char *path) { return dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); }
+EXPORT const char *lw_error(void) { const char *e = dlerror(); return e ? e : ""; }
+EXPORT uint64_t lw_symbol(void *library, const char *name) { return (uint64_t)(uintptr_t)dlsym(library, name); }
 
 EXPORT void *lw_alloc(int64_t bytes) {
   void *p = NULL;
@@ -145,6 +181,10 @@ EXPORT void *lw_pool(int32_t threads) {
   if (posix_memalign((void **)&pool, 64, sizeof *pool)) return NULL;
   memset(pool, 0, sizeof *pool);
   pool->threads = threads;
+#ifndef LW_FUTEX
+  pthread_mutex_init(&pool->mutex, NULL);
+  pthread_cond_init(&pool->bell, NULL);
+#endif
   atomic_store(&pool->word, word_of(0, 0xffff, 0));
   pool->handles = calloc((size_t)threads, sizeof(pthread_t));
   for (int32_t i = 1; i < threads; i++) {

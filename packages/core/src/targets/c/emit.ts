@@ -4,7 +4,6 @@ import type {
   Buffer,
   Kernel,
   Local,
-  LoopProgram,
   LoopVar,
   Operand,
   Stmt,
@@ -12,7 +11,6 @@ import type {
   ValueType,
 } from "../../compiler/loopir.ts";
 import { scratchLayout } from "../../compiler/scratch.ts";
-import { prelude } from "./prelude.ts";
 
 export interface COptions {
   /** Lanes of the machine's vectors: 4 (SSE, NEON), 8 (AVX2), 16 (AVX-512). */
@@ -34,25 +32,11 @@ const storageC: Record<StorageType, string> = {
 const letter: Record<ValueType, string> = { f32: "f", i32: "i", u32: "u", mask: "m" };
 
 /**
- * Source of kernels `from … to` of a program (shards are compiled side by side), each an exported function
- * `void PREFIX_k<i>(int32_t begin, int32_t end, char *scratch, char *const *p)` over the addresses of its buffers.
+ * A kernel as a C function without its type and name: `(int32_t begin, int32_t end, char *scratch, char *const *p) { … }`
+ * over the addresses of its buffers, to stand after `prelude`. Equal for kernels that compute the same.
  */
-export function emitShard(program: LoopProgram, from: number, to: number, prefix: string, options: COptions): string {
-  const parts = [prelude(!options.strict)];
-  for (let i = from; i < to; i++) parts.push(new KernelEmitter(program.kernels[i], `${prefix}_k${i}`, options).emit());
-  return parts.join("\n");
-}
-
-/** Source of `void PREFIX_table(uint64_t *out)`, which writes the addresses of all kernels. */
-export function emitTable(kernels: number, prefix: string): string {
-  const all = Array.from({ length: kernels }, (_, i) => i);
-  return [
-    "#include <stdint.h>",
-    ...all.map((i) => `void ${prefix}_k${i}(int32_t, int32_t, char *, char *const *);`),
-    `__attribute__((visibility("default"))) void ${prefix}_table(uint64_t *out) {`,
-    ...all.map((i) => `  out[${i}] = (uint64_t)(uintptr_t)${prefix}_k${i};`),
-    "}",
-  ].join("\n");
+export function emitKernel(kernel: Kernel, options: COptions): string {
+  return new KernelEmitter(kernel, options).emit();
 }
 
 /** A float literal with the exact value. */
@@ -68,23 +52,18 @@ function floatLiteral(x: number): string {
 
 class KernelEmitter {
   private readonly kernel: Kernel;
-  private readonly name: string;
   private readonly options: COptions;
   private readonly lines: string[] = [];
   private indent = "  ";
 
-  constructor(kernel: Kernel, name: string, options: COptions) {
+  constructor(kernel: Kernel, options: COptions) {
     this.kernel = kernel;
-    this.name = name;
     this.options = options;
   }
 
   emit(): string {
     const { kernel } = this;
-    this.lines.push(
-      `/* ${kernel.name} */`,
-      `void ${this.name}(int32_t begin, int32_t end, char *scratch, char *const *p) {`,
-    );
+    this.lines.push("(int32_t begin, int32_t end, char *scratch, char *const *p) {");
     const layout = scratchLayout(kernel);
     let next = 0;
     for (const b of kernel.buffers) {
