@@ -1,7 +1,7 @@
 /** The examples of README and docs: every block of TypeScript type-checks and runs. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -13,6 +13,8 @@ const scratch = join(root, "node_modules/.cache/layerwise", `docs-${process.pid}
 interface Example {
   readonly name: string;
   readonly code: string;
+  /** The file that the block shows (`// packages/core/src/…` in its first line): relative imports start there. */
+  readonly file: string | null;
 }
 
 const pages = [
@@ -27,8 +29,20 @@ const examples: Example[] = pages.flatMap((page) =>
   [...readFileSync(join(root, page), "utf8").matchAll(/^```ts\n(.*?)^```/gms)].map(([, code], i) => ({
     name: `${page.replaceAll(/[/.]/g, "-")}-${i + 1}`,
     code,
+    file: /^\/\/ (\S+\.ts)\n/.exec(code)?.[1] ?? null,
   })),
 );
+
+/** Relative imports as seen from the scratch folder; a file shown in another block is that block. */
+function relocated({ code, file }: Example): string {
+  if (file === null) return code;
+  return code.replaceAll(/(from |import\()"(\.[^"]+)"/g, (_, before: string, to: string) => {
+    const target = join(dirname(file), to);
+    const block = examples.find((e) => e.file === target.split(sep).join("/"));
+    const path = block ? `./${block.name}.ts` : relative(scratch, join(root, target));
+    return `${before}"${path.split(sep).join("/")}"`;
+  });
+}
 
 /** The same program on little data: a test shows that it runs, not how well it learns. */
 function smaller(code: string): string {
@@ -44,7 +58,7 @@ function promised(code: string): string[] {
 
 beforeAll(() => {
   mkdirSync(scratch, { recursive: true });
-  for (const { name, code } of examples) writeFileSync(join(scratch, `${name}.ts`), `${smaller(code)}\nexport {};\n`);
+  for (const e of examples) writeFileSync(join(scratch, `${e.name}.ts`), `${smaller(relocated(e))}\nexport {};\n`);
   const config = {
     extends: "../../../../tsconfig.json",
     compilerOptions: { noUnusedLocals: false },
