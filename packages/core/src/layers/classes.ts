@@ -1,5 +1,6 @@
 /** Layer classes by name, for reading saved models. */
 import { Activation } from "./activation.ts";
+import { AdditiveAttention, Attention } from "./attention.ts";
 import { BatchNormalization } from "./batch-normalization.ts";
 import { Conv1D, Conv2D, Conv3D } from "./conv.ts";
 import { Conv1DTranspose, Conv2DTranspose, Conv3DTranspose } from "./conv-transpose.ts";
@@ -14,6 +15,7 @@ import {
   SpatialDropout2D,
   SpatialDropout3D,
 } from "./dropout.ts";
+import { EinsumDense } from "./einsum-dense.ts";
 import { Embedding } from "./embedding.ts";
 import { Flatten } from "./flatten.ts";
 import {
@@ -24,9 +26,11 @@ import {
   GlobalMaxPooling2D,
   GlobalMaxPooling3D,
 } from "./global-pooling.ts";
+import { GroupQueryAttention } from "./group-query-attention.ts";
 import { ActivityRegularization, Identity, Masking } from "./identity.ts";
 import { LayerNormalization } from "./layer-normalization.ts";
 import { Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract } from "./merging.ts";
+import { MultiHeadAttention } from "./multi-head-attention.ts";
 import { GroupNormalization, RMSNormalization, UnitNormalization } from "./normalizations.ts";
 import { Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D } from "./padding.ts";
 import {
@@ -46,6 +50,12 @@ import { UpSampling1D, UpSampling2D, UpSampling3D } from "./upsampling.ts";
 
 export const layerClasses = {
   activation: Activation,
+  attention: Attention,
+  additiveAttention: AdditiveAttention,
+  multiHeadAttention: MultiHeadAttention,
+  groupQueryAttention: GroupQueryAttention,
+  groupedQueryAttention: GroupQueryAttention,
+  einsumDense: EinsumDense,
   batchNormalization: BatchNormalization,
   conv1DTranspose: Conv1DTranspose,
   conv2DTranspose: Conv2DTranspose,

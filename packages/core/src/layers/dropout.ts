@@ -43,7 +43,13 @@ export const dropout = (rate: number, options: Omit<OptionsOf<typeof dropoutSpec
   new Dropout({ ...options, rate });
 
 /** `x` with a share of its elements, decided per element of `shape`, set to 0. */
-function dropped(layer: Layer, x: Tensor, shape: readonly number[], rate: number, seed: number | null): Tensor {
+export function dropped(
+  layer: Pick<Layer, "name" | "describe">,
+  x: Tensor,
+  shape: readonly number[],
+  rate: number,
+  seed: number | null,
+): Tensor {
   if (shape.length !== x.ndim || shape.some((d, i) => d !== 1 && d !== x.shape[i])) {
     throw new LayerwiseError(`the noise shape of ${layer.describe()} does not fit`, {
       code: "E103",

@@ -1,5 +1,6 @@
 /** All layers. */
 export { Activation, activation } from "./activation.ts";
+export { AdditiveAttention, Attention, additiveAttention, attention } from "./attention.ts";
 export { BatchNormalization, type BatchNormalizationOptions, batchNormalization } from "./batch-normalization.ts";
 export { layerClasses } from "./classes.ts";
 export * from "./conv.ts";
@@ -7,17 +8,25 @@ export * from "./conv-transpose.ts";
 export { Dense, type DenseOptions, dense } from "./dense.ts";
 export * from "./depthwise-conv.ts";
 export * from "./dropout.ts";
+export { EinsumDense, type EinsumDenseOptions, einsumDense } from "./einsum-dense.ts";
 export { Embedding, type EmbeddingOptions, embedding } from "./embedding.ts";
 export { Flatten, flatten } from "./flatten.ts";
 export * from "./global-pooling.ts";
+export {
+  GroupQueryAttention,
+  type GroupQueryAttentionOptions,
+  groupQueryAttention,
+} from "./group-query-attention.ts";
 export * from "./identity.ts";
 export { InputLayer, type InputOptions, input } from "./input-layer.ts";
 export { type CallContext, type CallOptions, Layer, layerFields, type Masking } from "./layer.ts";
 export { LayerNormalization, type LayerNormalizationOptions, layerNormalization } from "./layer-normalization.ts";
 export * from "./merging.ts";
+export { MultiHeadAttention, type MultiHeadAttentionOptions, multiHeadAttention } from "./multi-head-attention.ts";
 export * from "./normalizations.ts";
 export * from "./padding.ts";
 export * from "./pooling.ts";
+export type { AttentionCache } from "./projected-attention.ts";
 export * from "./relu.ts";
 export * from "./rescaling.ts";
 export * from "./reshape.ts";

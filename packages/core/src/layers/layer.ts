@@ -374,7 +374,8 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
       this.attachMasks(out, many[key] ?? null);
     }
   }
-  private addActivityLoss(outputs: TensorTree, scope: CallScope): void {
+  /** Adds the penalty of the option `activityRegularizer` on the outputs, if the layer has one. */
+  protected addActivityLoss(outputs: TensorTree, scope: CallScope): void {
     const { activityRegularizer } = this.options as { activityRegularizer?: { call(x: Tensor): Tensor } | null };
     if (!activityRegularizer) return;
     for (const out of treeLeaves(outputs, isTensor))

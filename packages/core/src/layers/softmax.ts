@@ -11,6 +11,12 @@ const spec = defineSpec("keras.layers", "Softmax", {
   axis: axes().default(-1).doc("axis or axes that sum to 1"),
 });
 
+/** Softmax over `axis` of the elements where `mask` is true; the others get 0, and so do all where none is true. */
+export function maskedSoftmax(x: Tensor, mask: Tensor, axis: number | readonly number[]): Tensor {
+  const scores = ops.where(mask, x, x.add(-1e30));
+  return ops.softmax(scores, axis).mul(ops.cast(mask, x.dtype));
+}
+
 /** exp(x) / Σ exp(x) over `axis`; elements where the mask is false get 0 (if any is true). */
 export class Softmax extends Layer<typeof spec> {
   static readonly spec = spec;
@@ -22,9 +28,7 @@ export class Softmax extends Layer<typeof spec> {
     const { axis } = this.options;
     const single = typeof axis === "number" ? axis : axis.length === 1 ? axis[0] : null;
     if (!isTensor(mask)) return single !== null ? activations.softmax(x, single) : ops.softmax(x, axis);
-    // Where everything is masked all scores are equally low: the result is set to 0 there too.
-    const scores = ops.where(mask, x, x.add(-1e30));
-    return ops.softmax(scores, axis).mul(ops.cast(mask, x.dtype));
+    return maskedSoftmax(x, mask, axis);
   }
 }
 export const softmax = (

@@ -140,10 +140,31 @@ export function dotProductAttention(
   scale: number | null = null,
   isCausal = false,
 ): Tensor {
-  const heads = (x: Tensor) => transpose(x, [0, 2, 1, 3]);
-  const q = heads(toFloat(query));
+  const heads = (x: TensorLike) => transpose(toFloat(x), [0, 2, 1, 3]);
+  return heads(attentionOfHeads(heads(query), heads(key), heads(value), { bias, mask, scale, isCausal }));
+}
+
+export interface AttentionArguments {
+  /** Added to the scores; broadcasts to [N, heads, T, S]. */
+  readonly bias?: TensorLike | null;
+  /** true: the key is looked at; broadcasts to [N, heads, T, S]. A row that is false throughout gives the plain mean. */
+  readonly mask?: TensorLike | null;
+  /** Default: 1 / √D. */
+  readonly scale?: number | null;
+  /** Whether query i sees keys 0 … i only. */
+  readonly isCausal?: boolean;
+}
+
+/** `dotProductAttention` with heads before time: query [N, heads, T, D], key and value [N, heads / groups, S, D]. */
+export function attentionOfHeads(
+  query: TensorLike,
+  key: TensorLike,
+  value: TensorLike,
+  { bias = null, mask = null, scale = null, isCausal = false }: AttentionArguments = {},
+): Tensor {
+  const q = toFloat(query);
   const many = (x: TensorLike) => {
-    const h = heads(toFloat(x));
+    const h = toFloat(x);
     const groups = q.shape[1] / h.shape[1];
     if (groups === 1) return h;
     const [n, k, t, d] = h.shape;
@@ -154,10 +175,10 @@ export function dotProductAttention(
   let logits = multiply(matmul(q, transpose(k, [0, 1, 3, 2])), scale ?? 1 / Math.sqrt(q.shape[3]));
   if (bias !== null) logits = add(logits, bias);
   const [t, s] = logits.shape.slice(2);
-  const low = -0.7 * 3.4028234663852886e38;
+  const low = -0.7 * (q.dtype === "f16" ? 65504 : 3.4028234663852886e38);
   if (mask !== null) logits = where(toBool(mask), logits, low);
   if (isCausal) {
     logits = where(new Tensor(g.greaterEqual(g.iota([t, s], 0, "i32"), g.iota([t, s], 1, "i32"))), logits, low);
   }
-  return heads(matmul(softmax(logits, -1), v));
+  return matmul(softmax(logits, -1), v);
 }
