@@ -49,9 +49,7 @@ function requireLayers(config: unknown): void {
     const module = typeof o["module"] === "string" ? o["module"] : "";
     if (
       typeof o["class_name"] === "string" &&
-      (module.startsWith("keras.layers") ||
-        module.startsWith("keras.src.ops") ||
-        module.startsWith("keras.src.models")) &&
+      (module.startsWith("keras.layers") || module.startsWith("keras.src.models")) &&
       !layerRegistry().find(o["class_name"])
     ) {
       throw new Skip(`class ${o["class_name"]}`);

@@ -1,5 +1,13 @@
 /** Layer classes by name, for reading saved models. */
 import { Activation } from "./activation.ts";
+import {
+  AdaptiveAveragePooling1D,
+  AdaptiveAveragePooling2D,
+  AdaptiveAveragePooling3D,
+  AdaptiveMaxPooling1D,
+  AdaptiveMaxPooling2D,
+  AdaptiveMaxPooling3D,
+} from "./adaptive-pooling.ts";
 import { AdditiveAttention, Attention } from "./attention.ts";
 import { BatchNormalization } from "./batch-normalization.ts";
 import { Conv1D, Conv2D, Conv3D } from "./conv.ts";
@@ -41,9 +49,11 @@ import {
   MaxPooling2D,
   MaxPooling3D,
 } from "./pooling.ts";
+import { PositionEmbedding, RotaryEmbedding, SinePositionEncoding } from "./position-embedding.ts";
 import { ELU, LeakyReLU, PReLU, ReLU } from "./relu.ts";
 import { Rescaling } from "./rescaling.ts";
 import { Permute, RepeatVector, Reshape } from "./reshape.ts";
+import { ReversibleEmbedding } from "./reversible-embedding.ts";
 import { SeparableConv1D, SeparableConv2D } from "./separable-conv.ts";
 import { Softmax } from "./softmax.ts";
 import { UpSampling1D, UpSampling2D, UpSampling3D } from "./upsampling.ts";
@@ -74,6 +84,16 @@ export const layerClasses = {
   gaussianDropout: GaussianDropout,
   alphaDropout: AlphaDropout,
   embedding: Embedding,
+  reversibleEmbedding: ReversibleEmbedding,
+  positionEmbedding: PositionEmbedding,
+  sinePositionEncoding: SinePositionEncoding,
+  rotaryEmbedding: RotaryEmbedding,
+  adaptiveMaxPooling1D: AdaptiveMaxPooling1D,
+  adaptiveMaxPooling2D: AdaptiveMaxPooling2D,
+  adaptiveMaxPooling3D: AdaptiveMaxPooling3D,
+  adaptiveAveragePooling1D: AdaptiveAveragePooling1D,
+  adaptiveAveragePooling2D: AdaptiveAveragePooling2D,
+  adaptiveAveragePooling3D: AdaptiveAveragePooling3D,
   flatten: Flatten,
   globalMaxPooling1D: GlobalMaxPooling1D,
   globalMaxPooling2D: GlobalMaxPooling2D,

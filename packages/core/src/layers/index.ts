@@ -1,5 +1,6 @@
 /** All layers. */
 export { Activation, activation } from "./activation.ts";
+export * from "./adaptive-pooling.ts";
 export { AdditiveAttention, Attention, additiveAttention, attention } from "./attention.ts";
 export { BatchNormalization, type BatchNormalizationOptions, batchNormalization } from "./batch-normalization.ts";
 export { layerClasses } from "./classes.ts";
@@ -24,12 +25,15 @@ export { LayerNormalization, type LayerNormalizationOptions, layerNormalization 
 export * from "./merging.ts";
 export { MultiHeadAttention, type MultiHeadAttentionOptions, multiHeadAttention } from "./multi-head-attention.ts";
 export * from "./normalizations.ts";
+export { Operation, operation } from "./operation.ts";
 export * from "./padding.ts";
 export * from "./pooling.ts";
+export * from "./position-embedding.ts";
 export type { AttentionCache } from "./projected-attention.ts";
 export * from "./relu.ts";
 export * from "./rescaling.ts";
 export * from "./reshape.ts";
+export { ReversibleEmbedding, type ReversibleEmbeddingOptions, reversibleEmbedding } from "./reversible-embedding.ts";
 export * from "./separable-conv.ts";
 export { Softmax, softmax } from "./softmax.ts";
 export * from "./upsampling.ts";

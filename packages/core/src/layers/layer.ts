@@ -94,6 +94,10 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
   readonly masking: Masking = "refuse";
   /** Whether integer inputs are converted to the compute dtype too (floats always are). */
   readonly castsIntegers: boolean = false;
+  /** Whether float inputs are converted to the compute dtype. */
+  protected readonly castsFloats: boolean = true;
+  /** Names of the call's inputs where there are several, as saved models may name them instead of listing them. */
+  readonly callArguments: readonly string[] = ["inputs"];
   built = false;
   /** Shape (tree) the layer was built for. */
   buildShape: ShapeTree | null = null;
@@ -139,7 +143,7 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
   apply<Out = Tensor>(inputs: ArgumentTree, options?: CallOptions): Out;
   apply(inputs: unknown, options: CallOptions = {}): unknown {
     if (symbolicLeaves(inputs).length > 0) return this.applySymbolic(inputs as Tree<SymbolicTensor>, options);
-    const tensors = this.castInputs(asTensors(inputs as ArgumentTree));
+    const tensors = this.castInputs(this.readArguments(inputs));
     const shapes = shapesOf(tensors);
     const outer = currentScope();
     const scope = outer ?? this.eagerScope(options.training ?? false);
@@ -330,13 +334,17 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
 
   // How it works inside.
 
+  /** The tensors in what the layer is called with. */
+  protected readArguments(inputs: unknown): TensorTree {
+    return asTensors(inputs as ArgumentTree);
+  }
   protected toCompute(x: Tensor): Tensor {
     const { compute } = this.dtypePolicy;
     return x.dtype === compute ? x : new Tensor(cast(x.value, compute));
   }
   private castInputs(inputs: TensorTree): TensorTree {
     const { compute } = this.dtypePolicy;
-    if (!isFloat(compute)) return inputs;
+    if (!isFloat(compute) || !this.castsFloats) return inputs;
     return mapTree(inputs, isTensor, (x): Tensor => {
       if (x.dtype === compute || !(isFloat(x.dtype) || this.castsIntegers)) return x;
       return setMask(new Tensor(cast(x.value, compute)), maskOf(x));
@@ -382,8 +390,10 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
       scope.losses.push(this.perSample(activityRegularizer.call(out), out));
   }
   private applySymbolic(inputs: Tree<SymbolicTensor>, options: CallOptions): Tree<SymbolicTensor> {
-    const { training: _training, mask: _mask, ...rest } = options;
-    const node = new SymbolicNode(this as unknown as Layer, inputs, rest);
+    const { training: _training, mask, ...rest } = options;
+    // A mask that another call computes is an argument of this one; the others come with the inputs.
+    const computed = symbolicLeaves(mask).length > 0 ? { mask, ...rest } : rest;
+    const node = new SymbolicNode(this as unknown as Layer, inputs, computed);
     let index = 0;
     const inferred = inferOutputs(this, inputs, options);
     node.outputs = mapTree(

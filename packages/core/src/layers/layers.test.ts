@@ -10,6 +10,7 @@ installOracles();
 
 configure({ device: "reference", seed: 1 });
 
+const pair = (a: readonly number[], b: readonly number[]) => [a, b];
 type Options = { dtype?: string };
 const cases: Record<string, [(o?: Options) => Layer, LayerCase]> = {
   dense: [(o) => l.dense(3, { ...o, activation: "tanh" }) as never, { input: [2, 4], output: [2, 3], trainable: 2 }],
@@ -106,6 +107,53 @@ const cases: Record<string, [(o?: Options) => Layer, LayerCase]> = {
   embedding: [
     (o) => l.embedding(5, 3, { ...o }) as never,
     { input: [2, 4], output: [2, 4, 3], trainable: 1, dtype: "i32" },
+  ],
+  einsumDense: [
+    (o) => l.einsumDense("abc,cde->abde", [null, 2, 3], { ...o, biasAxes: "de", activation: "tanh" }) as never,
+    { input: [2, 5, 4], output: [2, 5, 2, 3], trainable: 2 },
+  ],
+  attention: [
+    (o) => l.attention({ ...o, useScale: true }) as never,
+    { input: pair([2, 3, 4], [2, 5, 4]), output: [2, 3, 4], trainable: 1 },
+  ],
+  additiveAttention: [
+    (o) => l.additiveAttention({ ...o }) as never,
+    { input: pair([2, 3, 4], [2, 5, 4]), output: [2, 3, 4], trainable: 1 },
+  ],
+  "attention with dropout": [
+    (o) => l.attention({ ...o, dropout: 0.5 }) as never,
+    { input: pair([2, 3, 4], [2, 5, 4]), output: [2, 3, 4], random: true },
+  ],
+  // The keys' bias shifts all scores of a query alike, so that its gradient is 0: no bias here.
+  multiHeadAttention: [
+    (o) => l.multiHeadAttention(2, 3, { ...o, useBias: false }) as never,
+    { input: [2, 5, 4], output: [2, 5, 4], trainable: 4 },
+  ],
+  "multiHeadAttention with dropout, gate and a window": [
+    (o) => l.multiHeadAttention(2, 3, { ...o, useBias: false, useGate: true, dropout: 0.5, slidingWindow: 2 }) as never,
+    { input: [2, 5, 4], output: [2, 5, 4], trainable: 5, random: true },
+  ],
+  groupQueryAttention: [
+    (o) => l.groupQueryAttention(2, 4, 2, { ...o, useBias: false }) as never,
+    { input: pair([2, 3, 6], [2, 5, 6]), output: [2, 3, 6], trainable: 4 },
+  ],
+  reversibleEmbedding: [
+    (o) => l.reversibleEmbedding(5, 3, { ...o }) as never,
+    { input: [2, 4], output: [2, 4, 3], trainable: 1, dtype: "i32" },
+  ],
+  positionEmbedding: [
+    (o) => l.positionEmbedding(6, { ...o }) as never,
+    { input: [2, 5, 4], output: [2, 5, 4], trainable: 1, differentiable: false },
+  ],
+  sinePositionEncoding: [
+    (o) => l.sinePositionEncoding({ ...o }) as never,
+    { input: [2, 5, 4], output: [2, 5, 4], differentiable: false },
+  ],
+  rotaryEmbedding: [(o) => l.rotaryEmbedding({ ...o }) as never, { input: [2, 5, 3, 4], output: [2, 5, 3, 4] }],
+  adaptiveMaxPooling1d: [(o) => l.adaptiveMaxPooling1d(3, { ...o }) as never, { input: [2, 7, 2], output: [2, 3, 2] }],
+  adaptiveAveragePooling2d: [
+    (o) => l.adaptiveAveragePooling2d([2, 3], { ...o }) as never,
+    { input: [2, 4, 7, 2], output: [2, 2, 3, 2] },
   ],
   add: [
     (o) => l.add({ ...o }) as never,

@@ -65,7 +65,7 @@ export function attentionShapes(shape: ShapeTree): readonly [OpenShape, OpenShap
  */
 export abstract class ProjectedAttention<S extends LayerSpec> extends Layer<S> {
   override readonly masking = "pass";
-  readonly callArguments = ["query", "value", "key"];
+  override readonly callArguments = ["query", "value", "key"];
 
   // In the order of Keras' weights.
   queryDense!: EinsumDense;

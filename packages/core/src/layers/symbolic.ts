@@ -61,7 +61,7 @@ export class SymbolicNode {
 /** The symbolic tensors in any value: itself, or in arrays and plain records. */
 export function symbolicLeaves(x: unknown): SymbolicTensor[] {
   if (isSymbolic(x)) return [x];
-  if (Array.isArray(x)) return typeof x[0] === "number" ? [] : x.flatMap(symbolicLeaves);
+  if (Array.isArray(x)) return x.every((y) => typeof y === "number") ? [] : x.flatMap(symbolicLeaves);
   const plain = x !== null && typeof x === "object" && Object.getPrototypeOf(x) === Object.prototype;
   return plain ? Object.values(x).flatMap(symbolicLeaves) : [];
 }

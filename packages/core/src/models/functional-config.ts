@@ -30,7 +30,9 @@ export function functionalConfig(model: Functional): Record<string, Json> {
     return (x ?? null) as Json;
   };
   const writeNode = (node: SymbolicNode): Json => ({
-    args: [write(node.inputs)],
+    // Several inputs are several arguments where the layer names them, and one list of tensors elsewhere.
+    args:
+      node.layer.callArguments.length > 1 && Array.isArray(node.inputs) ? node.inputs.map(write) : [write(node.inputs)],
     kwargs: Object.fromEntries(Object.entries(node.options).map(([k, v]) => [toSnake(k), write(v)])),
   });
   const ends = (tree: Tree<SymbolicTensor>): Json => {
@@ -91,12 +93,12 @@ export function functionalParts(
   while (pending.length > 0) {
     const waiting: PendingNode[] = [];
     for (const p of pending) {
-      const call = readCall(p.data, find);
+      const layer = layers.get(p.layer)!;
+      const call = readCall(p.data, find, layer.callArguments);
       if (!call) {
         waiting.push(p);
         continue;
       }
-      const layer = layers.get(p.layer)!;
       const before = layer.inboundNodes.length;
       layer.apply(call.inputs, call.options);
       made.set(`${p.layer}/${p.index}`, layer.inboundNodes[before].outputList);
@@ -144,6 +146,7 @@ function unwrap(x: Tree<SymbolicTensor>, config: Config): Tree<SymbolicTensor> {
 function readCall(
   data: Json,
   find: (history: Json) => SymbolicTensor | undefined,
+  names: readonly string[],
 ): { inputs: Tree<SymbolicTensor>; options: Record<string, unknown> } | null {
   let missing = false;
   const read = (x: Json): unknown => {
@@ -175,7 +178,12 @@ function readCall(
   }
   const { args, kwargs } = data as { args: Json[]; kwargs: Config };
   const read0 = args.map(read);
-  const options = camel(kwargs ?? {});
+  const options: Record<string, unknown> = camel(kwargs ?? {});
   if (missing) return null;
+  // Inputs given by name stand behind those in order.
+  for (let i = read0.length; i < names.length && names[i] in options; i++) {
+    read0.push(options[names[i]]);
+    delete options[names[i]];
+  }
   return { inputs: (read0.length === 1 ? read0[0] : read0) as Tree<SymbolicTensor>, options };
 }

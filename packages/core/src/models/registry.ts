@@ -4,14 +4,16 @@ import { isShape } from "../layers/arguments.ts";
 import { layerClasses } from "../layers/index.ts";
 import { InputLayer } from "../layers/input-layer.ts";
 import { Layer } from "../layers/layer.ts";
+import { Operation } from "../layers/operation.ts";
 import { Functional } from "./functional.ts";
 import { Sequential } from "./sequential.ts";
 
 type LayerClass = RegisteredClass<Layer>;
 
 class LayerRegistry extends Registry<Layer> {
-  /** Also builds the layer if the saved form says for which shape. */
+  /** Also builds the layer if the saved form says for which shape; calls of ops are layers too. */
   override fromConfig(saved: SavedObject): Layer {
+    if (Operation.isSaved(saved)) return Operation.fromSaved(saved as { readonly [key: string]: Json });
     const layer = super.fromConfig(saved);
     const shape = (saved as { build_config?: { input_shape?: Json } | null }).build_config?.input_shape;
     if (!layer.built && isShape(shape)) layer.buildFor(shape);
