@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { functional } from "../models/functional.ts";
 import { layerFromConfig } from "../models/registry.ts";
+import { installOracles } from "../oracles.ts";
 import { configure } from "../tensor/config.ts";
 import * as ops from "../tensor/ops/index.ts";
 import { type Tensor, tensor, tensorFrom } from "../tensor/tensor.ts";
@@ -8,6 +9,7 @@ import * as l from "./index.ts";
 import { maskOf, setMask } from "./mask.ts";
 import { attentionEquations } from "./projected-attention.ts";
 
+installOracles();
 configure({ device: "reference", seed: 1 });
 
 const wave = (shape: number[], phase = 0): Tensor => {
