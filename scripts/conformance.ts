@@ -17,6 +17,7 @@ import {
   runSchedule,
 } from "./conformance/kinds.ts";
 import { runLayer, runLayerCalls, runLayerFacts, runModel, runNetwork, runSeedProgram } from "./conformance/layers.ts";
+import { runPreprocess } from "./conformance/preprocess.ts";
 
 const runners: Record<string, (c: Case) => void | Promise<void>> = {
   op: runOp,
@@ -34,6 +35,7 @@ const runners: Record<string, (c: Case) => void | Promise<void>> = {
   network: runNetwork,
   model: runModel,
   seed_program: runSeedProgram,
+  preprocess: runPreprocess,
   callback: runCallback,
 };
 

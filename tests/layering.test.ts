@@ -13,7 +13,7 @@ const rows = [
   ["graph", "targets"],
   ["autodiff", "compiler", "config"],
   ["tensor"],
-  ["activations", "constraints", "initializers", "regularizers", "schedules"],
+  ["activations", "constraints", "initializers", "regularizers", "schedules", "text"],
   ["losses", "optimizers"],
   ["metrics"],
   ["layers"],

@@ -40,6 +40,7 @@ export { provideNative } from "./tensor/device.ts";
 export { customGradient, grad, jit, stopGradient, valueAndGrad } from "./tensor/functions.ts";
 export * as ops from "./tensor/ops/index.ts";
 export * as random from "./tensor/random.ts";
+export { type NestedStrings, StringTensor } from "./tensor/string-tensor.ts";
 export { type NestedNumbers, Tensor, type TensorLike, tensor } from "./tensor/tensor.ts";
 export type { Tree } from "./tensor/tree.ts";
 export { Variable } from "./tensor/variable.ts";

@@ -4,17 +4,23 @@ import { show } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import { encodeBf16, encodeF16 } from "../graph/half.ts";
 import { allocate, type DType, type TypedArray } from "../graph/types.ts";
+import { type NestedStrings, StringTensor } from "../tensor/string-tensor.ts";
 import { type NestedNumbers, Tensor, tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tensor/tree.ts";
 import type { OpenShape } from "./symbolic.ts";
 
 export type TensorTree = Tree<Tensor>;
-/** What users may pass: tensors, nested numbers or typed arrays, alone or in trees. */
-export type Argument = Tensor | NestedNumbers | TypedArray;
+/** What users may pass: tensors, nested numbers or strings, or typed arrays, alone or in trees. */
+export type Argument = Tensor | NestedNumbers | TypedArray | StringTensor | NestedStrings;
 export type ArgumentTree = Argument | readonly ArgumentTree[] | { readonly [key: string]: ArgumentTree };
 /** A tree of shapes; an array of sizes is a leaf. */
 export type ShapeTree = OpenShape | readonly ShapeTree[] | { readonly [key: string]: ShapeTree };
 
+/** What host layers see and give. */
+export type HostValue = Tensor | StringTensor;
+export type HostTree = Tree<HostValue>;
+
+export const isHostValue = (x: unknown): x is HostValue => x instanceof Tensor || x instanceof StringTensor;
 export const isTensor = (x: unknown): x is Tensor => x instanceof Tensor;
 export const isShape = (x: unknown): x is OpenShape =>
   Array.isArray(x) && x.every((d) => d === null || typeof d === "number");
@@ -46,7 +52,15 @@ export function asTensors(x: ArgumentTree): TensorTree {
     let inner: unknown = x;
     while (Array.isArray(inner)) inner = inner[0];
     if (typeof inner === "number" || typeof inner === "boolean") return tensor(x as NestedNumbers);
-    return x.map(asTensors);
+    if (typeof inner !== "string") return x.map(asTensors);
+  }
+  if (isStrings(x)) {
+    throw new LayerwiseError("strings were given where numbers are needed", {
+      code: "E104",
+      received: show(x instanceof StringTensor ? x.data.slice(0, 3) : x),
+      expected: "a tensor or numbers",
+      hint: "a model whose first layer is textVectorization, stringLookup or hashing takes strings",
+    });
   }
   if (x !== null && typeof x === "object") {
     return Object.fromEntries(Object.entries(x).map(([k, v]) => [k, asTensors(v as ArgumentTree)]));
@@ -58,9 +72,27 @@ export function asTensors(x: ArgumentTree): TensorTree {
   });
 }
 
-/** Shapes of a tree of tensors. */
-export function shapesOf(tree: TensorTree): ShapeTree {
-  return mapTree(tree, isTensor, (t) => t.shape) as ShapeTree;
+/** Whether something is strings alone: one, nested arrays, or a StringTensor. */
+function isStrings(x: unknown): x is NestedStrings | StringTensor {
+  return typeof x === "string" || x instanceof StringTensor || (Array.isArray(x) && x.length > 0 && x.every(isStrings));
+}
+
+/** Like `asTensors`, for what runs on the host: strings stay strings. Arrays of strings are one StringTensor. */
+export function asHostValues(x: unknown): HostTree {
+  if (isStrings(x)) return StringTensor.of(x);
+  if (Array.isArray(x) && x.some((y) => typeof y === "object")) {
+    let inner: unknown = x;
+    while (Array.isArray(inner)) inner = inner[0];
+    if (typeof inner !== "number" && typeof inner !== "boolean") return x.map(asHostValues);
+  }
+  if (x !== null && typeof x === "object" && Object.getPrototypeOf(x) === Object.prototype)
+    return Object.fromEntries(Object.entries(x).map(([k, v]) => [k, asHostValues(v)]));
+  return asTensors(x as ArgumentTree);
+}
+
+/** Shapes of a tree of values. */
+export function shapesOf(tree: HostTree): ShapeTree {
+  return mapTree(tree, isHostValue, (t) => t.shape) as ShapeTree;
 }
 
 /** The one shape of a layer that takes one input. */

@@ -10,10 +10,12 @@ import {
 } from "./adaptive-pooling.ts";
 import { AdditiveAttention, Attention } from "./attention.ts";
 import { BatchNormalization } from "./batch-normalization.ts";
+import { CategoryEncoding } from "./category-encoding.ts";
 import { Conv1D, Conv2D, Conv3D } from "./conv.ts";
 import { Conv1DTranspose, Conv2DTranspose, Conv3DTranspose } from "./conv-transpose.ts";
 import { Dense } from "./dense.ts";
 import { DepthwiseConv1D, DepthwiseConv2D } from "./depthwise-conv.ts";
+import { Discretization } from "./discretization.ts";
 import {
   AlphaDropout,
   Dropout,
@@ -35,10 +37,13 @@ import {
   GlobalMaxPooling3D,
 } from "./global-pooling.ts";
 import { GroupQueryAttention } from "./group-query-attention.ts";
+import { HashedCrossing, Hashing } from "./hashing.ts";
 import { ActivityRegularization, Identity, Masking } from "./identity.ts";
 import { LayerNormalization } from "./layer-normalization.ts";
+import { IntegerLookup, StringLookup } from "./lookup.ts";
 import { Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract } from "./merging.ts";
 import { MultiHeadAttention } from "./multi-head-attention.ts";
+import { Normalization } from "./normalization.ts";
 import { GroupNormalization, RMSNormalization, UnitNormalization } from "./normalizations.ts";
 import { Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D } from "./padding.ts";
 import {
@@ -56,6 +61,7 @@ import { Permute, RepeatVector, Reshape } from "./reshape.ts";
 import { ReversibleEmbedding } from "./reversible-embedding.ts";
 import { SeparableConv1D, SeparableConv2D } from "./separable-conv.ts";
 import { Softmax } from "./softmax.ts";
+import { TextVectorization } from "./text-vectorization.ts";
 import { UpSampling1D, UpSampling2D, UpSampling3D } from "./upsampling.ts";
 
 export const layerClasses = {
@@ -67,6 +73,7 @@ export const layerClasses = {
   groupedQueryAttention: GroupQueryAttention,
   einsumDense: EinsumDense,
   batchNormalization: BatchNormalization,
+  categoryEncoding: CategoryEncoding,
   conv1DTranspose: Conv1DTranspose,
   conv2DTranspose: Conv2DTranspose,
   conv3DTranspose: Conv3DTranspose,
@@ -76,6 +83,7 @@ export const layerClasses = {
   dense: Dense,
   depthwiseConv1D: DepthwiseConv1D,
   depthwiseConv2D: DepthwiseConv2D,
+  discretization: Discretization,
   dropout: Dropout,
   spatialDropout1D: SpatialDropout1D,
   spatialDropout2D: SpatialDropout2D,
@@ -101,7 +109,10 @@ export const layerClasses = {
   globalAveragePooling1D: GlobalAveragePooling1D,
   globalAveragePooling2D: GlobalAveragePooling2D,
   globalAveragePooling3D: GlobalAveragePooling3D,
+  hashedCrossing: HashedCrossing,
+  hashing: Hashing,
   identity: Identity,
+  integerLookup: IntegerLookup,
   activityRegularization: ActivityRegularization,
   masking: Masking,
   layerNormalization: LayerNormalization,
@@ -116,6 +127,9 @@ export const layerClasses = {
   groupNormalization: GroupNormalization,
   rMSNormalization: RMSNormalization,
   unitNormalization: UnitNormalization,
+  normalization: Normalization,
+  stringLookup: StringLookup,
+  textVectorization: TextVectorization,
   zeroPadding1D: ZeroPadding1D,
   zeroPadding2D: ZeroPadding2D,
   zeroPadding3D: ZeroPadding3D,

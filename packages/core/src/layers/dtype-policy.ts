@@ -2,6 +2,7 @@
 import { Field, type Json, matchName } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import type { DType } from "../graph/types.ts";
+import type { ValueDType } from "../tensor/string-tensor.ts";
 
 export interface DTypePolicy {
   /** Dtype of inputs, outputs and arithmetic. */
@@ -23,8 +24,8 @@ const kerasNames: Record<DType, string> = {
 };
 
 /** `f32` → `float32`. */
-export function kerasDType(dtype: DType): string {
-  return kerasNames[dtype];
+export function kerasDType(dtype: ValueDType): string {
+  return dtype === "string" ? dtype : kerasNames[dtype];
 }
 
 /** `float32`, `f32` → `f32`; int64 is stored as i32. */
@@ -77,6 +78,16 @@ export function policyField(): Field<string | DTypePolicy, DTypePolicy, true> {
     }),
     fallback: "float32",
     docs: "what the layer computes in and stores its weights in",
+  });
+}
+
+/** The same, for values that may be strings. */
+export function valueDTypeField(): Field<string, ValueDType, false> {
+  const { expected, read, write } = dtypeField().parts;
+  return new Field<string, ValueDType, false>({
+    expected: `${expected}, or "string"`,
+    read: (x, where) => (x === "string" ? x : read(x, where)),
+    write: (x) => (x === "string" ? x : write(x)),
   });
 }
 

@@ -2,6 +2,7 @@
 import { LayerwiseError } from "../errors.ts";
 import { constantValue, inputValue } from "../graph/ops/index.ts";
 import type { DType } from "../graph/types.ts";
+import type { ValueDType } from "../tensor/string-tensor.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { Trace, withTrace } from "../tensor/trace.ts";
 import type { Tree } from "../tensor/tree.ts";
@@ -14,23 +15,36 @@ import type { OpenShape } from "./symbolic.ts";
 /** What is known of a value that does not exist yet. */
 export interface Open {
   readonly shape: OpenShape;
-  readonly dtype: DType;
+  readonly dtype: ValueDType;
   readonly maskShape: OpenShape | null;
 }
 
 /** Stand-ins for unknown sizes. An output size that differs between the two depends on them, and so is unknown. */
 const standIns = [83, 359] as const;
 
-const isOpen = (x: unknown): x is Open => x !== null && typeof x === "object" && "shape" in x && "dtype" in x;
+export const isOpen = (x: unknown): x is Open => x !== null && typeof x === "object" && "shape" in x && "dtype" in x;
 
 /** Shapes, dtypes and masks of a layer's outputs. Builds the layer. */
 export function inferOutputs(
-  layer: Pick<Layer, "apply" | "buildFor" | "describe">,
+  layer: Pick<Layer, "apply" | "buildFor" | "describe"> & Partial<Pick<Layer, "hostStage" | "runsOn">>,
   inputs: unknown,
   options: CallOptions,
 ): Tree<Open> {
   layer.buildFor(mapTree(inputs, isOpen, (o) => o.shape) as ShapeTree);
+  const stage = options.staged ? null : (layer.hostStage ?? null);
+  if (stage !== null) {
+    const staged = stage.infer(inputs as Tree<Open>);
+    return layer.runsOn === "host" ? staged : inferOutputs(layer, staged, { ...options, staged: true });
+  }
   const leaves = treeLeaves([inputs, options], isOpen);
+  if (leaves.some((o) => o.dtype === "string")) {
+    throw new LayerwiseError(`${layer.describe()} takes numbers`, {
+      code: "E104",
+      received: "strings",
+      expected: "numbers",
+      hint: "put textVectorization, stringLookup or hashing before it",
+    });
+  }
   const varies = leaves.some((o) => o.shape.includes(null) || o.maskShape?.includes(null));
   const first = probe(layer, inputs, options, standIns[0]);
   const second = varies ? probe(layer, inputs, options, standIns[1]) : first;
@@ -71,7 +85,7 @@ function probe(layer: Pick<Layer, "apply">, inputs: unknown, options: CallOption
     inScope(scope, () => {
       const stand = (x: unknown) =>
         mapTree(x, isOpen, (o) => {
-          const t = new Tensor(inputValue("open", { shape: close(o.shape), dtype: o.dtype }));
+          const t = new Tensor(inputValue("open", { shape: close(o.shape), dtype: o.dtype as DType }));
           return o.maskShape
             ? setMask(t, new Tensor(inputValue("mask", { shape: close(o.maskShape), dtype: "bool" })))
             : t;

@@ -3,9 +3,9 @@
 import type { Json, KerasObject } from "../config/index.ts";
 import { bool, defineSpec, json, type OptionsOf, readOptions, shape, string } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
-import type { DType } from "../graph/types.ts";
+import type { ValueDType } from "../tensor/string-tensor.ts";
 import type { TensorTree } from "./arguments.ts";
-import { dtypeField, kerasDType } from "./dtype-policy.ts";
+import { kerasDType, valueDTypeField } from "./dtype-policy.ts";
 import { Layer, type LayerSpec } from "./layer.ts";
 import { type OpenShape, SymbolicNode, SymbolicTensor } from "./symbolic.ts";
 
@@ -13,7 +13,7 @@ const spec = defineSpec("keras.layers", "InputLayer", {
   shape: shape().nullable().transient().doc("shape of one sample"),
   batchShape: shape().nullable().doc("shape with the batch first, instead of `shape`"),
   batchSize: json().nullable().transient().doc("the batch, if it is fixed"),
-  dtype: dtypeField().default("float32").doc("dtype of the input"),
+  dtype: valueDTypeField().default("float32").doc('dtype of the input; "string" for texts'),
   name: string().nullable(),
   sparse: bool().default(false).doc("kept for Keras configs; sparse inputs are not supported"),
   ragged: bool().default(false).doc("kept for Keras configs; ragged inputs are not supported"),
@@ -26,13 +26,13 @@ export class InputLayer extends Layer<LayerSpec> {
   static readonly spec = spec;
   override readonly masking = "pass";
   readonly batchShape: OpenShape;
-  readonly dtype: DType;
+  readonly dtype: ValueDType;
   readonly output: SymbolicTensor;
   private readonly inputOptions;
 
   constructor(options: InputOptions) {
     const o = readOptions(spec, options);
-    super({ name: o.name, dtype: kerasDType(o.dtype) });
+    super({ name: o.name, dtype: o.dtype === "string" ? "float32" : kerasDType(o.dtype) });
     const sample = o.shape;
     if ((o.batchShape === null) === (sample === null)) {
       throw new LayerwiseError("an input needs either shape or batchShape", {

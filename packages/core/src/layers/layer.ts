@@ -27,6 +27,7 @@ import type { Tree } from "../tensor/tree.ts";
 import { Variable } from "../tensor/variable.ts";
 import {
   type ArgumentTree,
+  asHostValues,
   asTensors,
   hostForm,
   isShape,
@@ -38,6 +39,7 @@ import {
   treeLeaves,
 } from "./arguments.ts";
 import { type DTypePolicy, policyField } from "./dtype-policy.ts";
+import type { HostStage } from "./host-stage.ts";
 import { inferOutputs, type Open } from "./infer.ts";
 import { checkInputs, type InputSpec } from "./input-spec.ts";
 import { maskOf, setMask } from "./mask.ts";
@@ -71,6 +73,8 @@ export interface CallContext {
 export type MaskTree = Tree<Tensor | null> | null;
 
 export interface CallOptions {
+  /** The inputs are what the host stage gave, not what it takes. */
+  readonly staged?: boolean | undefined;
   readonly training?: boolean | undefined;
   readonly mask?: MaskTree | undefined;
   readonly [argument: string]: unknown;
@@ -92,6 +96,8 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
   readonly name: string;
   readonly dtypePolicy: DTypePolicy;
   readonly masking: Masking = "refuse";
+  /** Where the layer computes: in the compiled program, or before it on the host (strings, tables). */
+  readonly runsOn: "program" | "host" = "program";
   /** Whether integer inputs are converted to the compute dtype too (floats always are). */
   readonly castsIntegers: boolean = false;
   /** Whether float inputs are converted to the compute dtype. */
@@ -136,6 +142,11 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
     return this.masking === "pass" ? mask : null;
   }
 
+  /** What runs on the host before the program: all of a host layer, the first layers of some models, usually nothing. */
+  get hostStage(): HostStage | null {
+    return null;
+  }
+
   // Using a layer.
 
   /** The layer on tensors (computes lazily) or symbolic tensors (adds a call to the functional graph). */
@@ -143,6 +154,10 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
   apply<Out = Tensor>(inputs: ArgumentTree, options?: CallOptions): Out;
   apply(inputs: unknown, options: CallOptions = {}): unknown {
     if (symbolicLeaves(inputs).length > 0) return this.applySymbolic(inputs as Tree<SymbolicTensor>, options);
+    if (!options.staged && this.hostStage) {
+      const staged = this.hostStage.run(asHostValues(inputs));
+      return this.runsOn === "host" ? staged : this.apply(staged as TensorTree, { ...options, staged: true });
+    }
     const tensors = this.castInputs(this.readArguments(inputs));
     const shapes = shapesOf(tensors);
     const outer = currentScope();
@@ -408,7 +423,7 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
 
 /** Weights that were declared not trainable (moving averages), whatever the layer's switch says. */
 const frozenWeights = new WeakMap<Variable, boolean>();
-const ignoredProperties = new Set(["inboundNodes", "inputSpec", "spec"]);
+const ignoredProperties = new Set(["inboundNodes", "inputSpec", "spec", "stage"]);
 
 function collectLayers(x: unknown, into: Set<Layer>, depth: number): void {
   if (x instanceof Layer) {

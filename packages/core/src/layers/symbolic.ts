@@ -1,5 +1,5 @@
 /** Symbolic tensors: what `input()` and layers applied to it return; the edges of a functional model. */
-import type { DType } from "../graph/types.ts";
+import type { ValueDType } from "../tensor/string-tensor.ts";
 import type { Tree } from "../tensor/tree.ts";
 import type { Layer } from "./layer.ts";
 
@@ -12,14 +12,20 @@ let nextId = 1;
 export class SymbolicTensor {
   readonly id: number = nextId++;
   readonly shape: OpenShape;
-  readonly dtype: DType;
+  readonly dtype: ValueDType;
   /** Shape of the mask that will come with it, or null. */
   readonly maskShape: OpenShape | null;
   /** The call that makes it, and which of its outputs it is. */
   readonly node: SymbolicNode;
   readonly index: number;
 
-  constructor(shape: OpenShape, dtype: DType, node: SymbolicNode, index: number, maskShape: OpenShape | null = null) {
+  constructor(
+    shape: OpenShape,
+    dtype: ValueDType,
+    node: SymbolicNode,
+    index: number,
+    maskShape: OpenShape | null = null,
+  ) {
     this.shape = shape;
     this.dtype = dtype;
     this.node = node;

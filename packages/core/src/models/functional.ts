@@ -1,15 +1,27 @@
 /** Functional: a model from symbolic inputs to symbolic outputs, with shared layers and several of each. */
 import { defineSpec, type Json, type SavedObject } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
-import { isTensor, mapTree, type ShapeTree, type TensorTree } from "../layers/arguments.ts";
+import {
+  type HostTree,
+  type HostValue,
+  isHostValue,
+  isTensor,
+  mapTree,
+  type ShapeTree,
+  type TensorTree,
+} from "../layers/arguments.ts";
+import type { HostStage } from "../layers/host-stage.ts";
+import { isOpen } from "../layers/infer.ts";
 import { type CallOptions, type Layer, type LayerSpec, layerFields, type MaskTree } from "../layers/layer.ts";
 import { maskOf, setMask } from "../layers/mask.ts";
 import { isSymbolic, type SymbolicTensor, symbolicLeaves } from "../layers/symbolic.ts";
+import { StringTensor } from "../tensor/string-tensor.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tensor/tree.ts";
-import { alignInput } from "./align-inputs.ts";
+import { alignHostInput, alignInput } from "./align-inputs.ts";
 import { functionalConfig, functionalParts } from "./functional-config.ts";
 import { type ModelGraph, mapGraph } from "./graph.ts";
+import { type HostPart, hostPart, runHostPart } from "./host-stages.ts";
 import { Model } from "./model.ts";
 
 const spec = defineSpec("keras", "Functional", layerFields);
@@ -26,6 +38,7 @@ export class Functional extends Model<LayerSpec> {
   readonly inputs: Tree<SymbolicTensor>;
   readonly outputs: Tree<SymbolicTensor>;
   readonly graph: ModelGraph;
+  private readonly hostPart: HostPart | null;
 
   constructor(options: FunctionalOptions) {
     super({ name: options.name ?? null }, spec);
@@ -55,6 +68,7 @@ export class Functional extends Model<LayerSpec> {
     this.inferred = this.graph.layers.map(
       (layer) => layer.inboundNodes.find((n) => this.graph.nodes.includes(n))?.outputList[0] ?? null,
     );
+    this.hostPart = hostPart(this.graph.nodes, symbolicLeaves(this.inputs), symbolicLeaves(this.outputs));
     this.buildShape = mapTree(this.inputs, isSymbolic, (t) => t.shape) as ShapeTree;
     this.built = true;
   }
@@ -75,15 +89,21 @@ export class Functional extends Model<LayerSpec> {
   }
   call(given: TensorTree): TensorTree {
     const values = new Map<SymbolicTensor, Tensor>();
-    for (const [symbol, x] of this.matchInputs(given)) {
+    const { hostPart } = this;
+    const staged = hostPart ? (given as { values: Tensor[]; models: TensorTree[] }) : null;
+    const inputs = staged
+      ? hostPart!.handedOn.map((t, i) => [t, staged.values[i]] as const)
+      : this.match(given, isTensor);
+    for (const [symbol, x] of inputs) {
       values.set(symbol, setMask(alignInput(x, symbol.shape, symbol.dtype, this.describe()), maskOf(x)));
     }
     const now = (t: SymbolicTensor) => values.get(t)!;
     for (const node of this.graph.nodes) {
-      if (node.outputList.every((t) => values.has(t))) continue;
+      if (hostPart?.nodes.has(node) || node.outputList.every((t) => values.has(t))) continue;
+      const model = hostPart?.models.indexOf(node) ?? -1;
       const outputs = node.layer.apply<TensorTree>(
-        mapTree(node.inputs, isSymbolic, now) as Tensor,
-        mapTree(node.options, isSymbolic, now) as CallOptions,
+        model >= 0 ? staged!.models[model] : (mapTree(node.inputs, isSymbolic, now) as Tensor),
+        { ...(mapTree(node.options, isSymbolic, now) as CallOptions), staged: model >= 0 },
       );
       const flat: Tensor[] = [];
       mapTree(outputs, isTensor, (t) => flat.push(t));
@@ -93,6 +113,20 @@ export class Functional extends Model<LayerSpec> {
     }
     return mapTree(this.outputs, isSymbolic, now);
   }
+  /** What the layers that run on the host give to the others. */
+  override get hostStage(): HostStage | null {
+    return this.hostPart ? this.stage : null;
+  }
+  private readonly stage: HostStage = {
+    run: (inputs) => {
+      const given = this.match(listOfStrings(inputs, symbolicLeaves(this.inputs).length), isHostValue).map(
+        ([t, x]) => [t, alignHostInput(x, t.shape, t.dtype, this.describe())] as const,
+      );
+      return runHostPart<HostValue>(this.hostPart!, given, isHostValue, (layer, x) => layer.hostStage!.run(x));
+    },
+    infer: (inputs) =>
+      runHostPart(this.hostPart!, this.match(inputs, isOpen), isOpen, (layer, x) => layer.hostStage!.infer(x)),
+  };
   override computeMask(_inputs: TensorTree, _mask: MaskTree): MaskTree {
     return null; // the layers inside have set the masks of the outputs
   }
@@ -110,9 +144,9 @@ export class Functional extends Model<LayerSpec> {
   }
 
   /** Pairs the declared inputs with what was given: one tensor, a list in order, or a record by name. */
-  private matchInputs(given: TensorTree): [SymbolicTensor, Tensor][] {
+  private match<T>(given: unknown, isLeaf: (x: unknown) => x is T): [SymbolicTensor, T][] {
     const declared = symbolicLeaves(this.inputs);
-    const record = !isTensor(given) && !Array.isArray(given) ? (given as { [name: string]: TensorTree }) : null;
+    const record = !isLeaf(given) && !Array.isArray(given) ? (given as { [name: string]: unknown }) : null;
     const byKey =
       isSymbolic(this.inputs) || Array.isArray(this.inputs)
         ? null
@@ -123,12 +157,12 @@ export class Functional extends Model<LayerSpec> {
         : declared.map((t) => [t.layer.name, t] as const);
       return keys.map(([key, t]) => {
         const x = record[key] ?? record[t.layer.name];
-        if (!isTensor(x)) this.wrongInputs(Object.keys(record).join(", "), keys.map(([k]) => k).join(", "));
-        return [t, x as Tensor];
+        if (!isLeaf(x)) this.wrongInputs(Object.keys(record).join(", "), keys.map(([k]) => k).join(", "));
+        return [t, x as T];
       });
     }
-    const list: Tensor[] = [];
-    mapTree(given, isTensor, (t) => list.push(t));
+    const list: T[] = [];
+    mapTree(given, isLeaf, (t) => list.push(t));
     if (list.length !== declared.length)
       this.wrongInputs(`${list.length} tensors`, `${declared.length} (${this.inputNames.join(", ")})`);
     return declared.map((t, i) => [t, list[i]]);
@@ -141,6 +175,14 @@ export class Functional extends Model<LayerSpec> {
       expected,
     });
   }
+}
+
+/** Nested arrays of strings for several inputs are a list of them. */
+function listOfStrings(x: HostTree, count: number): HostTree {
+  if (count === 1 || !(x instanceof StringTensor) || x.shape[0] !== count) return x;
+  const size = x.size / count;
+  const part = (i: number) => new StringTensor(x.data.slice(i * size, (i + 1) * size), x.shape.slice(1));
+  return Array.from({ length: count }, (_, i) => part(i));
 }
 
 /** A model from inputs to outputs (single, lists or records). */

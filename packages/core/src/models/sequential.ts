@@ -1,14 +1,24 @@
 /** Sequential: a chain of layers. */
 import { defineSpec, type Json, type KerasObject, type OptionsOf, type SavedObject } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
-import { isShape, isTensor, oneShape, type ShapeTree, type TensorTree } from "../layers/arguments.ts";
+import {
+  type HostTree,
+  isHostValue,
+  isShape,
+  isTensor,
+  oneShape,
+  type ShapeTree,
+  type TensorTree,
+} from "../layers/arguments.ts";
+import type { HostStage } from "../layers/host-stage.ts";
 import { inferOutputs, type Open } from "../layers/infer.ts";
 import { InputLayer } from "../layers/input-layer.ts";
 import { Layer, type LayerSpec, layerFields, type MaskTree } from "../layers/layer.ts";
 import { maskOf } from "../layers/mask.ts";
 import { type OpenShape, SymbolicTensor } from "../layers/symbolic.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { alignInput } from "./align-inputs.ts";
+import { alignHostInput, alignInput } from "./align-inputs.ts";
+import { hostAfterProgram, hostInputDType } from "./host-stages.ts";
 import { Model } from "./model.ts";
 
 const spec = defineSpec("keras", "Sequential", layerFields);
@@ -55,7 +65,7 @@ export class Sequential extends Model<LayerSpec> {
         expected: "sequential([dense(10), …])",
       });
     this.inferred = [];
-    const dtype = this.inputLayer?.dtype ?? this.dtypePolicy.compute;
+    const dtype = this.inputLayer?.dtype ?? (this.hostStage ? "string" : this.dtypePolicy.compute);
     let at: Open = { shape, dtype, maskShape: null };
     for (const layer of this.layers) {
       at = inferOutputs(layer, at, {}) as Open;
@@ -65,23 +75,54 @@ export class Sequential extends Model<LayerSpec> {
     this.built = true;
   }
   call(inputs: TensorTree): TensorTree {
-    if (!isTensor(inputs))
-      throw new LayerwiseError("a sequential model takes one input", {
-        code: "E103",
-        layer: this.name,
-        received: "a tree of tensors",
-        expected: "one tensor",
-        hint: "functional({ inputs, outputs }) takes several",
-      });
+    const { hostStage } = this;
+    let x: TensorTree = hostStage ? inputs : this.aligned(this.oneInput(inputs, isTensor));
+    const mask = isTensor(inputs) ? maskOf(inputs) : null;
+    const start = this.numHostLayers;
+    for (let i = start; i < this.chain.length; i++) {
+      const options = i > start ? {} : { ...(mask && { mask }), staged: hostStage !== null };
+      x = this.chain[i].apply<Tensor>(x as Tensor, options);
+    }
+    return x;
+  }
+  /** The layers at the start that run on the host, and what the first of the others does there. */
+  override get hostStage(): HostStage | null {
+    return this.chain[0]?.hostStage ? this.stage : null;
+  }
+  private readonly stage: HostStage = {
+    run: (inputs) => {
+      const x = this.oneInput(inputs, isHostValue);
+      const shape = isShape(this.buildShape) ? this.buildShape : x.shape;
+      return this.hostLayers.reduce<HostTree>(
+        (y, layer) => layer.hostStage!.run(y),
+        alignHostInput(x, shape, x.dtype, this.describe()),
+      );
+    },
+    infer: (inputs) => this.hostLayers.reduce((y, layer) => layer.hostStage!.infer(y), inputs),
+  };
+  private get numHostLayers(): number {
+    const n = this.chain.findIndex((l) => l.runsOn === "program");
+    return n < 0 ? this.chain.length : n;
+  }
+  /** Layers with a part on the host: those that run there, perhaps followed by one model that begins with such layers. */
+  private get hostLayers(): Layer[] {
+    const n = this.numHostLayers;
+    return this.chain.slice(0, this.chain[n]?.hostStage ? n + 1 : n);
+  }
+  private oneInput<T>(inputs: unknown, isOne: (x: unknown) => x is T): T {
+    if (isOne(inputs)) return inputs;
+    throw new LayerwiseError("a sequential model takes one input", {
+      code: "E103",
+      layer: this.name,
+      received: "a tree of tensors",
+      expected: "one tensor",
+      hint: "functional({ inputs, outputs }) takes several",
+    });
+  }
+  private aligned(x: Tensor): Tensor {
     const first = this.layers[0];
     const dtype = this.inputLayer ? this.inputLayer.dtype : first.castsIntegers ? first.dtypePolicy.compute : null;
-    const shape = isShape(this.buildShape) ? this.buildShape : null;
-    let x: TensorTree = alignInput(inputs, shape, dtype, this.describe());
-    const mask = maskOf(inputs);
-    this.layers.forEach((layer, i) => {
-      x = layer.apply<Tensor>(x, i === 0 && mask ? { mask } : {});
-    });
-    return x;
+    return alignInput(x, isShape(this.buildShape) ? this.buildShape : null, dtype, this.describe());
   }
   override computeMask(_inputs: TensorTree, _mask: MaskTree): MaskTree {
     return null; // the last layer has set the mask of the output
@@ -135,11 +176,20 @@ export class Sequential extends Model<LayerSpec> {
         expected: "a name of its own for each layer",
       });
     }
+    const before = this.chain.at(-1);
+    if (layer.hostStage && before && before.runsOn !== "host") throw hostAfterProgram(layer, before);
     const own = (layer.options as { inputShape?: OpenShape | null }).inputShape;
     if (this.layers.length === 0 && !this.inputLayer) {
-      if (own) this.inputLayer = new InputLayer({ shape: own });
+      if (own)
+        this.inputLayer = new InputLayer({
+          shape: own,
+          ...(layer.hostStage && { dtype: hostInputDType(layer) }),
+        });
       else if (layer.built && isModel(layer) && isShape(layer.buildShape))
-        this.inputLayer = new InputLayer({ batchShape: layer.buildShape });
+        this.inputLayer = new InputLayer({
+          batchShape: layer.buildShape,
+          ...(layer.hostStage && { dtype: hostInputDType(layer) }),
+        });
     }
     this.chain.push(layer);
   }

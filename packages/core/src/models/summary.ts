@@ -20,7 +20,7 @@ export interface SummaryOptions {
 /** Floating-point operations of one sample through a layer, from the costs of the ops that `call` makes. */
 function flopsPerSample(layer: Layer): number {
   const { buildShape } = layer;
-  if (buildShape === null) return 0;
+  if (buildShape === null || layer.hostStage) return 0;
   const counted = withTrace(new Trace(), () =>
     inScope(
       {

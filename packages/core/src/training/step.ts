@@ -135,7 +135,7 @@ function traceStep(
     },
   };
   const { model, loss, metrics, optimizer } = parts;
-  const outputs = inScope(scope, () => model.apply<TensorTree>(x, { training: kind === "train" }));
+  const outputs = inScope(scope, () => model.apply<TensorTree>(x, { training: kind === "train", staged: true }));
   if (kind === "predict") return outputs;
   const yPred = treeLeaves(outputs, isTensor);
   const yTrue = aligned(y, yPred.length, "y");

@@ -3,7 +3,7 @@ import { Callback } from "../callbacks/callback.ts";
 import type { History } from "../callbacks/history.ts";
 import { LayerwiseError } from "../errors.ts";
 import { allocate, sizeOf, type TypedArray } from "../graph/types.ts";
-import { isTensor, mapTree, treeLeaves } from "../layers/arguments.ts";
+import { asHostValues, isHostValue, isTensor, mapTree, treeLeaves } from "../layers/arguments.ts";
 import { inferOutputs, type Open } from "../layers/infer.ts";
 import { Mean, type Metric } from "../metrics/index.ts";
 import type { Model } from "../models/model.ts";
@@ -126,7 +126,7 @@ export class Trainer {
 
   predict(x: DataTree, options: PredictOptions): Promise<Tree<Tensor>> {
     return this.exclusive(async () => {
-      const data: StepData = { x: rowSources(x, "x"), y: null, weight: null };
+      const data: StepData = { x: this.inputSources(x), y: null, weight: null };
       checkRows(data.x, null, null);
       this.prepare(data, "predict");
       const order = new BatchOrder(rowCount(data.x), checkBatchSize(options.batchSize ?? 32), null);
@@ -195,13 +195,23 @@ export class Trainer {
   /** Sources of a call's data, with equal numbers of rows and outputs in the model's order. */
   stepData(x: DataTree, y: DataTree | null, sampleWeight: DataTree | null, classWeight: ClassWeight | null): StepData {
     if (!this.options) throw this.notCompiled("training and evaluation");
-    const xs = rowSources(x, "x");
+    const xs = this.inputSources(x);
     const ys = y === null ? null : this.inOutputOrder(rowSources(y, "y"));
     const given = sampleWeight === null ? null : this.inOutputOrder(rowSources(sampleWeight, "sampleWeight"));
     checkRows(xs, ys, given);
     if (ys) checkFinite(ys, "y");
     if (given) checkFinite(given, "sampleWeight");
     return { x: xs, y: ys, weight: classWeight ? withClassWeight(ys, classWeight, given) : given };
+  }
+
+  /** Row sources of x, after the model's host stage. All rows pass it at once, so sequences are padded to one length. */
+  private inputSources(x: DataTree): Tree<RowSource> {
+    const { model } = this;
+    if (!model.hostStage) return rowSources(x, "x");
+    const given = asHostValues(x);
+    const opened = mapTree(given, isHostValue, (t) => (t.ndim === 0 ? [] : [null, ...t.shape.slice(1)]));
+    if (!model.built) model.buildFor(opened as never);
+    return rowSources(model.hostStage.run(given) as DataTree, "x");
   }
 
   /** Builds what is not built: layers, losses, metrics, optimizer; checks targets against outputs. */
@@ -214,7 +224,7 @@ export class Trainer {
     );
     if (!model.built) model.buildFor(mapTree(data.x, isRowSource, (s) => [null, ...s.rowShape]) as never);
     if (kind === "predict") return;
-    const outputs = treeLeaves(inferOutputs(model, open, {}), isOpen);
+    const outputs = treeLeaves(inferOutputs(model, open, { staged: true }), isOpen);
     const targets = data.y === null ? [] : treeLeaves(data.y, isRowSource);
     const names = model.outputNames;
     const loss = this.prepared?.loss ?? new CompiledLoss(this.options!, names, outputs.length);
