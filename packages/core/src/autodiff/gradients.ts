@@ -53,7 +53,14 @@ export function gradients(
     const grads = node.outputs.map((v) => sums.get(v) ?? null);
     if (grads.every((g) => g === null)) continue;
     atScope(node.scope, () => {
-      const results = gradient({ attrs: node.attrs, inputs: node.inputs, outputs: node.outputs, grads, wants });
+      const results = gradient({
+        attrs: node.attrs,
+        inputs: node.inputs,
+        outputs: node.outputs,
+        grads,
+        wants,
+        gradients,
+      });
       results.forEach((grad, k) => {
         if (grad && wants[k]) accumulate(node.inputs[k], grad, node.op);
       });

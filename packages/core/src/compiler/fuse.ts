@@ -141,7 +141,11 @@ function chooseBuffers(nodes: readonly Node[], roots: readonly Value[], users: M
   for (const n of nodes) {
     const kind = n.op.kernel.kind;
     for (const o of n.outputs) {
-      if (kind === "source" ? !isScalarConstant(o) : kind === "reduce" || kind === "lower" || kind === "assemble")
+      if (
+        kind === "source"
+          ? !isScalarConstant(o)
+          : kind === "reduce" || kind === "lower" || kind === "region" || kind === "assemble"
+      )
         buffers.add(o);
     }
   }
@@ -149,7 +153,7 @@ function chooseBuffers(nodes: readonly Node[], roots: readonly Value[], users: M
   // What kernels of their own read must lie in memory, in a layout they can take.
   for (const n of nodes) {
     const rule = n.op.kernel;
-    if (rule.kind !== "lower" && rule.kind !== "assemble") continue;
+    if (rule.kind !== "lower" && rule.kind !== "region" && rule.kind !== "assemble") continue;
     n.inputs.forEach((v, i) => {
       if (buffers.has(v)) return;
       const { base, chain } = baseOf(v);
@@ -192,7 +196,8 @@ function chooseBuffers(nodes: readonly Node[], roots: readonly Value[], users: M
     for (const n of nodes) {
       for (const o of n.outputs) {
         const kind = n.op.kernel.kind;
-        if (!buffers.has(o) || kind === "source" || kind === "lower" || kind === "assemble") continue;
+        if (!buffers.has(o) || kind === "source" || kind === "lower" || kind === "region" || kind === "assemble")
+          continue;
         for (const leaf of leavesOf(o, (v) => buffers.has(v))) {
           const access = through(contiguous(leaf.value.shape), leaf.chain);
           if ("blocked" in access && !buffers.has(access.blocked)) {
@@ -247,7 +252,8 @@ function initialGroups(
         buffers.add(chain[chain.length - 1].outputs[0]);
       }
       groups.push({ kind: "lower", node: n, chain });
-    } else if (rule.kind === "assemble") groups.push({ kind: "assemble", node: n });
+    } else if (rule.kind === "region") groups.push({ kind: "lower", node: n, chain: [] });
+    else if (rule.kind === "assemble") groups.push({ kind: "assemble", node: n });
     else if (rule.kind === "reduce") groups.push(reduceGroup(n));
   }
   for (const n of nodes) {

@@ -1,9 +1,12 @@
 /** Direct passes over the graph before fusion: aliases removed, equal nodes merged, neutral arithmetic and views dropped. */
 import { Node, topological, type Value } from "../graph/node.ts";
+import { Region } from "../graph/region.ts";
 import { sameShape, sizeOf, type TypedArray } from "../graph/types.ts";
+import { mergeRegions } from "./merge-regions.ts";
 
 /** Replacement for each root. The graph reachable from the result has no alias nodes and no two equal nodes. */
-export function simplify(roots: readonly Value[]): Value[] {
+export function simplify(given: readonly Value[]): Value[] {
+  const roots = mergeRegions(given);
   const replaced = new Map<Value, Value>();
   const seen = new Map<string, Node>();
   const at = (v: Value): Value => replaced.get(v) ?? v;
@@ -20,8 +23,9 @@ export function simplify(roots: readonly Value[]): Value[] {
       replaced.set(node.outputs[0], same);
       continue;
     }
-    const changed = inputs.some((v, i) => v !== node.inputs[i]);
-    const next = changed ? new Node(node.op, node.attrs, inputs, node.types, node.scope) : node;
+    const attrs = simplifyRegions(node.attrs);
+    const changed = attrs !== node.attrs || inputs.some((v, i) => v !== node.inputs[i]);
+    const next = changed ? new Node(node.op, attrs, inputs, node.types, node.scope) : node;
     const key = nodeKey(next);
     const known = key === null ? undefined : seen.get(key);
     const final = known ?? next;
@@ -33,6 +37,17 @@ export function simplify(roots: readonly Value[]): Value[] {
     }
   }
   return roots.map(at);
+}
+
+/** Attributes with every region in them simplified. */
+function simplifyRegions(attrs: unknown): unknown {
+  if (attrs === null || typeof attrs !== "object") return attrs;
+  const regions = Object.entries(attrs).filter(([, v]) => v instanceof Region) as [string, Region][];
+  if (regions.length === 0) return attrs;
+  return {
+    ...attrs,
+    ...Object.fromEntries(regions.map(([k, r]) => [k, new Region(r.parameters, simplify(r.results))])),
+  };
 }
 
 /** The single number a value holds everywhere, through broadcasts and reshapes; undefined when it is not a constant. */

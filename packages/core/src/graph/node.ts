@@ -151,7 +151,9 @@ export type KernelRule<A> =
       readonly lower: (context: LowerContext<A>) => Lowered;
       readonly accepts?: (input: number, access: Access, attrs: A) => boolean;
       readonly epilogue?: boolean;
-    };
+    }
+  /** A loop or branch over regions, which the compiler lowers. Inputs and outputs are contiguous. */
+  | { readonly kind: "region" };
 
 export interface GradientContext<A> {
   readonly attrs: A;
@@ -161,6 +163,12 @@ export interface GradientContext<A> {
   readonly grads: readonly (Value | null)[];
   /** Which inputs a gradient is asked for; others may be returned as null. */
   readonly wants: readonly boolean[];
+  /** Differentiates a region: gradients of Σ outputs·outputGrads in each of `inputs`. */
+  readonly gradients: (
+    outputs: readonly Value[],
+    outputGrads: readonly (Value | null)[],
+    inputs: readonly Value[],
+  ) => (Value | null)[];
 }
 
 /** Everything about one operation. Beside it, in the same file: reference semantics, documentation, samples. */

@@ -15,6 +15,7 @@ import * as pool from "./pool.ts";
 import * as random from "./random.ts";
 import * as reduce from "./reduce.ts";
 import type { Sample, Samples } from "./sample.ts";
+import * as scan from "./scan.ts";
 import * as select from "./select.ts";
 import * as sort from "./sort.ts";
 import * as unary from "./unary.ts";
@@ -42,6 +43,7 @@ const families: Record<string, Family> = {
   pool,
   random,
   reduce,
+  scan,
   select,
   sort,
   unary,

@@ -125,6 +125,8 @@ export {
   reduceSum,
   reduceSumOp,
 } from "./reduce.ts";
+export type { ScanAttrs, ScanOptions } from "./scan.ts";
+export { scan, scanOp } from "./scan.ts";
 export { select, selectOp } from "./select.ts";
 export { argSortOp, sort, topK } from "./sort.ts";
 export * from "./source.ts";

@@ -173,19 +173,21 @@ function folded(initial: number, f: (a: number, x: number, dtype: DType) => numb
 export const references: Record<string, Reference<any>> = {
   reduceSum: folded(0, (a, x) => a + x),
   reduceProd: folded(1, (a, x, dtype) => (isFloat(dtype) ? a * x : Math.imul(a, x))),
-  reduceMax: (inputs, attrs, outputs, types) =>
+  reduceMax: (inputs, attrs, outputs, types, evaluate) =>
     folded(isFloat(types[0].dtype) ? Number.NEGATIVE_INFINITY : -2147483648, (a, x) => Math.max(a, x))(
       inputs,
       attrs,
       outputs,
       types,
+      evaluate,
     ),
-  reduceMin: (inputs, attrs, outputs, types) =>
+  reduceMin: (inputs, attrs, outputs, types, evaluate) =>
     folded(isFloat(types[0].dtype) ? Number.POSITIVE_INFINITY : 4294967295, (a, x) => Math.min(a, x))(
       inputs,
       attrs,
       outputs,
       types,
+      evaluate,
     ),
 };
 

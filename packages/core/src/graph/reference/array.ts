@@ -1,4 +1,5 @@
 /** Arrays of the reference evaluator: float64 numbers for every dtype, row-major. */
+import type { Value } from "../node.ts";
 import type { Shape, TensorType } from "../types.ts";
 import { sizeOf } from "../types.ts";
 
@@ -14,6 +15,8 @@ export type Reference<A> = (
   attrs: A,
   outputs: readonly TensorType[],
   inputTypes: readonly TensorType[],
+  /** For ops with regions. */
+  evaluate: (roots: readonly Value[], feed: ReadonlyMap<Value, RefArray>) => RefArray[],
 ) => readonly RefArray[];
 
 export function refArray(shape: Shape, fill?: (linear: number, coordinates: readonly number[]) => number): RefArray {

@@ -90,6 +90,7 @@ function run(node: Node, inputs: readonly RefArray[]): RefArray[] {
     node.attrs,
     node.types,
     node.inputs.map((v) => v.type),
+    evaluate,
   );
   return outputs.map((x, i) => {
     const type = node.types[i];

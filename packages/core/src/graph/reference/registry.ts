@@ -12,6 +12,7 @@ import { references as iota } from "../ops/iota.ts";
 import { references as pool } from "../ops/pool.ts";
 import { references as random } from "../ops/random.ts";
 import { references as reduce } from "../ops/reduce.ts";
+import { references as scan } from "../ops/scan.ts";
 import { references as select } from "../ops/select.ts";
 import { references as sort } from "../ops/sort.ts";
 import { references as unary } from "../ops/unary.ts";
@@ -32,6 +33,7 @@ const families = [
   pool,
   random,
   reduce,
+  scan,
   select,
   sort,
   unary,

@@ -1,6 +1,7 @@
 /** Functions on tensors, with Keras' names in camelCase; all lazy, all differentiable where mathematics allows. */
 export * from "./activations.ts";
 export { adaptiveAveragePool, adaptiveMaxPool } from "./adaptive-pool.ts";
+export * from "./control.ts";
 export { averagePool, conv, convTranspose, type DataFormat, depthwiseConv, maxPool, separableConv } from "./conv.ts";
 export * from "./elementwise.ts";
 export * from "./linalg.ts";

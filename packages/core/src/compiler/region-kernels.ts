@@ -1,0 +1,376 @@
+/** Lowering of scans: the kernels of the body become one kernel with the loop over time inside, its tasks blocks of rows. */
+import { apply1, type Node, type Value } from "../graph/node.ts";
+import { type ScanAttrs, scanOp } from "../graph/ops/scan.ts";
+import { isSpreadConstant, type Region } from "../graph/region.ts";
+import { dtypeBytes, sizeOf } from "../graph/types.ts";
+import { affine, KernelBuilder, scaled } from "./builder.ts";
+import {
+  copy,
+  type EmitContext,
+  emitGroup,
+  lowerInput,
+  nameOf,
+  type Place,
+  planAssembles,
+  type Step,
+  shifted,
+} from "./emit-group.ts";
+import { fuse, type Group, outputsOf, sortGroups } from "./fuse.ts";
+import { InlineBuilder, type Spot } from "./inline.ts";
+import { type Affine, type Buffer, type Kernel, type StorageType, storageBytes } from "./loopir.ts";
+import { type Interval, planMemory } from "./memory.ts";
+import { type Rows, resized, rowsOf } from "./row-blocks.ts";
+
+/** Rows that one task carries through all steps. */
+const rowsPerTask = 8;
+
+export function emitRegion(node: Node, c: EmitContext, label: string): void {
+  if (node.op !== scanOp) throw new Error(`compiler: ${node.op.name} has no lowering`);
+  new ScanLowering(node, c, label).emit();
+}
+
+/** Memory outside the loop: a place, in elements of its type from `at`. */
+interface Outside {
+  readonly place: Place;
+  readonly size: number;
+  readonly at: Affine;
+}
+
+class ScanLowering {
+  private readonly node: Node;
+  private readonly attrs: ScanAttrs;
+  private readonly c: EmitContext;
+  private readonly label: string;
+  /** Where each carry lives: all of its values one after another, or one place. */
+  private readonly carryPlaces: { place: Place; tape: boolean }[] = [];
+  private readonly inputPlaces: readonly Place[];
+  private readonly copies: { v: Value; from: Place }[] = [];
+
+  constructor(node: Node, c: EmitContext, label: string) {
+    this.node = node;
+    this.attrs = node.attrs as ScanAttrs;
+    this.c = c;
+    this.label = label;
+    this.inputPlaces = node.inputs.map((v, i) => {
+      const { source, offset } = lowerInput(v, i, node, c.isBuffer);
+      return shifted(c.placeOf(source), offset);
+    });
+  }
+
+  emit(): void {
+    this.planCarries();
+    this.kernels();
+    for (const { v, from } of this.copies)
+      this.c.step(copyKernel(v.dtype, sizeOf(v.shape)), [from, this.c.placeOf(v)], this.label);
+  }
+
+  private kernels(): void {
+    const { region, carries, xs } = this.attrs;
+    const rows = rowsOf(region, carries, xs);
+    if (!rows || rows.count === 0) {
+      this.kernel(region, null, 0, 1);
+      return;
+    }
+    const block = Math.min(rowsPerTask, rows.count);
+    const blocks = Math.floor(rows.count / block);
+    const rest = rows.count - blocks * block;
+    this.kernel(resized(region, rows, block), rows, 0, blocks);
+    if (rest > 0) this.kernel(resized(region, rows, rest), rows, blocks * block, 1);
+  }
+
+  /** Which result is the carry before (or after) each step, so that both can share one tape. */
+  private tapeOf(result: number): { carry: number; after: boolean } | null {
+    const { region, carries } = this.attrs;
+    const v = region.results[result];
+    const before = region.parameters.indexOf(v);
+    if (before >= 0 && before < carries) return { carry: before, after: false };
+    const after = region.results.indexOf(v);
+    return after < carries && !isSpreadConstant(v) && !region.parameters.includes(v)
+      ? { carry: after, after: true }
+      : null;
+  }
+
+  /** A result that is part of a tape: it lies there, or is copied from there where it has a place already. */
+  private putOnTape(v: Value, tape: Place, offset: number): void {
+    if (!this.c.placeIn(v, tape, offset)) this.copies.push({ v, from: shifted(tape, offset) });
+  }
+
+  private planCarries(): void {
+    const { region, carries, length, reverse } = this.attrs;
+    const { outputs } = this.node;
+    const tapes = new Map<number, Place>();
+    for (let r = carries; r < region.results.length; r++) {
+      const t = this.tapeOf(r);
+      if (!t || sizeOf(outputs[r].shape) === 0) continue;
+      const bytes = sizeOf(region.results[r].shape) * dtypeBytes[region.results[r].dtype];
+      let tape = tapes.get(t.carry);
+      if (!tape) {
+        tape = this.c.inArena(bytes * (length + 1), this.c.steps.length);
+        tapes.set(t.carry, tape);
+        this.putOnTape(outputs[t.carry], tape, reverse ? 0 : bytes * length);
+      }
+      this.putOnTape(outputs[r], tape, t.after === reverse ? 0 : bytes);
+    }
+    for (let i = 0; i < carries; i++) {
+      const tape = tapes.get(i);
+      this.carryPlaces.push(tape ? { place: tape, tape: true } : { place: this.c.placeOf(outputs[i]), tape: false });
+    }
+  }
+
+  /** One kernel: the body for the rows that `region` is made for, from row `start`, in `blocks` tasks. */
+  private kernel(region: Region, rows: Rows | null, start: number, blocks: number): void {
+    const { length, reverse, carries, xs } = this.attrs;
+    const { inputs, outputs } = this.node;
+    const whole = this.attrs.region;
+    const b = new InlineBuilder(`scan_${nameOf({ kind: "lower", node: this.node, chain: [] })}`);
+    const memory = new Memory(b, this.c, rows !== null);
+    const task = rows ? b.task("rows", blocks) : null;
+    const time = b.variable("t", length);
+
+    const rowed = (full: Value, part: Value): Affine => {
+      if (!rows || full.shape.length === 0 || rows.count === 0) return affine(0);
+      const row = sizeOf(full.shape) / rows.count;
+      return affine(start * row, task ? scaled(task, part.shape[0] * row) : 0);
+    };
+    const stacked = (full: Value, part: Value): Affine => {
+      const n = sizeOf(full.shape);
+      return affine(rowed(full, part), reverse ? affine((length - 1) * n, scaled(time, -n)) : scaled(time, n));
+    };
+    const external = new Map<Value, Outside>();
+    const carryAt = (i: number, step: "in" | "out" | "first"): Outside => {
+      const full = whole.parameters[i];
+      const { place, tape } = this.carryPlaces[i];
+      const n = sizeOf(full.shape);
+      const base = rowed(full, region.parameters[i]);
+      if (!tape) return { place, size: n, at: base };
+      const forward = step === "first" ? affine(0) : affine(scaled(time, n), step === "out" ? n : 0);
+      const at = reverse ? affine(length * n, scaled(forward, -1)) : forward;
+      return { place, size: (length + 1) * n, at: affine(base, at) };
+    };
+    region.parameters.forEach((p, i) => {
+      const full = whole.parameters[i];
+      const size = sizeOf(inputs[i].shape);
+      if (i < carries) external.set(p, carryAt(i, "in"));
+      else if (i < carries + xs) external.set(p, { place: this.inputPlaces[i], size, at: stacked(full, p) });
+      else {
+        const at = rows?.parameters[i] ? rowed(full, p) : affine(0);
+        external.set(p, { place: this.inputPlaces[i], size, at });
+      }
+    });
+
+    // Results that lie outside are values of their own, each made by a kernel of the body.
+    const taken = new Set<Value>();
+    let serial = 0;
+    const own = (v: Value): Value => {
+      const plain = !v.node.inputs.length || isSpreadConstant(v) || taken.has(v) || region.parameters.includes(v);
+      const made = plain ? apply1(copy, [v], { serial: serial++ }) : v;
+      taken.add(made);
+      return made;
+    };
+    const roots: Value[] = [];
+    const moves: { from: Value; to: Outside }[] = [];
+    for (let i = 0; i < carries; i++) {
+      const v = own(region.results[i]);
+      roots.push(v);
+      if (this.carryPlaces[i].tape) external.set(v, carryAt(i, "out"));
+      else moves.push({ from: v, to: carryAt(i, "out") });
+    }
+    for (let r = carries; r < region.results.length; r++) {
+      if (sizeOf(outputs[r].shape) === 0 || this.tapeOf(r)) continue;
+      const v = own(region.results[r]);
+      const at = stacked(whole.results[r], region.results[r]);
+      external.set(v, { place: this.c.placeOf(outputs[r]), size: sizeOf(outputs[r].shape), at });
+      roots.push(v);
+    }
+
+    const body = planBody(roots, this.c, (v) => external.get(v) ?? null);
+    const spot = (v: Value, outside: Outside): Spot => memory.outside(outside, v.dtype);
+    for (let i = 0; i < carries; i++) {
+      const p = region.parameters[i];
+      const size = sizeOf(p.shape);
+      if (size === 0) continue;
+      const from: Outside = {
+        place: this.inputPlaces[i],
+        size: sizeOf(inputs[i].shape),
+        at: rowed(whole.parameters[i], p),
+      };
+      b.inline(copyKernel(p.dtype, size), [spot(p, from), spot(p, carryAt(i, "first"))]);
+    }
+    b.loop(time, () => {
+      for (const s of body.steps)
+        b.inline(
+          s.kernel,
+          s.places.map((p, i) => memory.spot(body, p, buffersOf(s.kernel)[i].type)),
+        );
+      for (const { from, to } of moves) {
+        const size = sizeOf(from.shape);
+        if (size > 0)
+          b.inline(copyKernel(from.dtype, size), [memory.spot(body, body.placeOf(from), from.dtype), spot(from, to)]);
+      }
+    });
+    this.c.step(b.finish(), memory.places(), this.label);
+  }
+}
+
+function buffersOf(kernel: Kernel): Buffer[] {
+  return kernel.buffers.filter((x) => x.access !== "scratch");
+}
+
+function copyKernel(type: StorageType, size: number): Kernel {
+  const b = new KernelBuilder("copy");
+  const from = b.buffer("from", type, size, "read");
+  const to = b.buffer("to", type, size, "write");
+  const lanes = 16;
+  const whole = Math.floor(size / lanes);
+  b.loop("i", whole, (i) => b.store(to, scaled(i, lanes), b.load(from, scaled(i, lanes), lanes)));
+  const count = size % lanes;
+  if (count > 0) b.store(to, whole * lanes, b.load(from, whole * lanes, lanes), { count });
+  return b.finish({ flops: 0, bytes: 2 * size * storageBytes[type] });
+}
+
+/** The kernels of a body, and the places of its values: those outside, and temporaries with their liveness. */
+interface Body {
+  readonly steps: readonly Step[];
+  readonly placeOf: (v: Value) => Place;
+  readonly outside: ReadonlyMap<Place, Outside>;
+  readonly intervals: readonly { readonly place: Place; readonly interval: Interval }[];
+  /** Byte offsets of temporaries within their type, once planned. */
+  readonly plan: Map<StorageType, { offsets: Map<Place, number>; bytes: number }>;
+}
+
+function planBody(roots: readonly Value[], c: EmitContext, external: (v: Value) => Outside | null): Body {
+  const fusion = fuse(roots);
+  const isBuffer = (v: Value) => fusion.buffers.has(v);
+  const groups = sortGroups(fusion.groups, fusion.buffers);
+  const maker = new Map<Value, Group>();
+  for (const g of groups) for (const v of outputsOf(g)) maker.set(v, g);
+  const results = new Set(roots);
+  const aliases = planAssembles(groups, maker, isBuffer, new Map(), results);
+  const steps: Step[] = [];
+  const places = new Map<Value, Place>();
+  const outside = new Map<Place, Outside>();
+  const intervals: Body["intervals"][number][] = [];
+  const inArena = (bytes: number, first: number): Place => {
+    const interval: Interval = { bytes, first, last: first };
+    const place: Place = { slot: 0, offset: 0, interval, parent: null };
+    intervals.push({ place, interval });
+    return place;
+  };
+  const placeOf = (v: Value): Place => {
+    let p = places.get(v);
+    if (p) return p;
+    const out = external(v);
+    const alias = aliases.get(v);
+    if (out) {
+      p = { slot: 0, offset: 0, interval: null, parent: null };
+      outside.set(p, out);
+    } else if (alias)
+      p = { slot: 0, offset: 0, interval: null, parent: { place: placeOf(alias.whole), offset: alias.offset } };
+    else p = inArena(sizeOf(v.shape) * dtypeBytes[v.dtype], steps.length);
+    places.set(v, p);
+    return p;
+  };
+  const touch = (p: Place, at: number): void => {
+    let root = p;
+    while (root.parent) root = root.parent.place;
+    if (!root.interval) return;
+    root.interval.first = Math.min(root.interval.first, at);
+    root.interval.last = Math.max(root.interval.last, at);
+  };
+  const step = (kernel: Kernel, at: readonly Place[], label: string): void => {
+    for (const p of at) touch(p, steps.length);
+    steps.push({ kernel, places: at, label });
+  };
+  const placeIn = (v: Value, place: Place, offset: number): boolean => {
+    if (places.has(v) || external(v)) return false;
+    places.set(v, { slot: 0, offset: 0, interval: null, parent: { place, offset } });
+    return true;
+  };
+  for (const group of groups) {
+    if (outputsOf(group).some((v) => sizeOf(v.shape) > 0))
+      emitGroup(group, { isBuffer, profile: c.profile, placeOf, inArena, step, steps, aliases, placeIn });
+  }
+  // Next carries are moved into place after the last kernel.
+  for (const v of roots) touch(placeOf(v), steps.length);
+  return { steps, placeOf, outside, intervals, plan: new Map() };
+}
+
+/** Buffers of the merged kernel: one for each place outside, one for each type of temporaries. */
+class Memory {
+  private readonly b: InlineBuilder;
+  private readonly c: EmitContext;
+  private readonly inScratch: boolean;
+  private readonly known = new Map<Place, { buffer: Buffer; type: StorageType }>();
+  private readonly temporaries = new Map<StorageType, Buffer>();
+  private readonly list: Place[] = [];
+
+  constructor(b: InlineBuilder, c: EmitContext, inScratch: boolean) {
+    this.b = b;
+    this.c = c;
+    this.inScratch = inScratch;
+  }
+
+  /** Places of the kernel's buffers, in order. */
+  places(): Place[] {
+    return this.list;
+  }
+
+  outside({ place, size, at }: Outside, type: StorageType): Spot {
+    let entry = this.known.get(place);
+    if (!entry) {
+      entry = { buffer: this.b.buffer(`m${this.list.length}`, type, size, "readwrite"), type };
+      this.known.set(place, entry);
+      this.list.push(place);
+    }
+    if (entry.type !== type) throw new Error(`compiler: memory of ${entry.type} used as ${type}`);
+    return { buffer: entry.buffer, at };
+  }
+
+  spot(body: Body, place: Place, type: StorageType): Spot {
+    let root = place;
+    let bytes = 0;
+    while (root.parent) {
+      bytes += root.parent.offset;
+      root = root.parent.place;
+    }
+    const offset = bytes / storageBytes[type];
+    const out = body.outside.get(root);
+    if (out) {
+      const { buffer, at } = this.outside(out, type);
+      return { buffer, at: affine(at, offset) };
+    }
+    const plan = this.planOf(body, type);
+    const from = plan.offsets.get(root);
+    if (from === undefined) throw new Error(`compiler: a temporary is used as ${type} and as another type`);
+    let buffer = this.temporaries.get(type);
+    if (!buffer) {
+      buffer = this.b.buffer(
+        `temp_${type}`,
+        type,
+        plan.bytes / storageBytes[type],
+        this.inScratch ? "scratch" : "readwrite",
+      );
+      this.temporaries.set(type, buffer);
+      if (!this.inScratch) this.list.push(this.c.inArena(plan.bytes, this.c.steps.length));
+    }
+    return { buffer, at: affine(from / storageBytes[type] + offset) };
+  }
+
+  /** Offsets of all temporaries of one type. */
+  private planOf(body: Body, type: StorageType): { offsets: Map<Place, number>; bytes: number } {
+    let plan = body.plan.get(type);
+    if (plan) return plan;
+    const types = new Map<Place, StorageType>();
+    for (const s of body.steps)
+      buffersOf(s.kernel).forEach((x, i) => {
+        let root = s.places[i];
+        while (root.parent) root = root.parent.place;
+        types.set(root, x.type);
+      });
+    const mine = body.intervals.filter((x) => types.get(x.place) === type);
+    const { offsets, bytes } = planMemory(mine.map((x) => x.interval));
+    plan = { offsets: new Map(mine.map((x, i) => [x.place, offsets[i]])), bytes };
+    body.plan.set(type, plan);
+    return plan;
+  }
+}
