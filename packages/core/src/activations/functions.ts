@@ -38,6 +38,8 @@ export const softsign = (x: Tensor): Tensor => ops.softsign(x);
 export const exponential = (x: Tensor): Tensor => ops.exp(x);
 export const hardSigmoid = (x: Tensor): Tensor => ops.hardSigmoid(x);
 export const hardSilu = (x: Tensor): Tensor => ops.hardSilu(x);
+/** Keras' older names. */
+export { hardSilu as hardSwish, silu as swish };
 export const hardTanh = (x: Tensor): Tensor => ops.hardTanh(x);
 export const hardShrink = (x: Tensor, threshold = 0.5): Tensor => ops.hardShrink(x, threshold);
 export const leakyRelu = (x: Tensor, negativeSlope = 0.2): Tensor => ops.leakyRelu(x, negativeSlope);
