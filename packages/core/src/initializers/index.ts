@@ -4,6 +4,7 @@ import { Constant, Identity, Ones, Zeros } from "./constant.ts";
 import { Initializer } from "./initializer.ts";
 import { Orthogonal } from "./orthogonal.ts";
 import { RandomNormal, RandomUniform, TruncatedNormal } from "./random.ts";
+import { STFT } from "./stft.ts";
 import {
   GlorotNormal,
   GlorotUniform,
@@ -28,6 +29,7 @@ export {
   Orthogonal,
   RandomNormal,
   RandomUniform,
+  STFT,
   TruncatedNormal,
   VarianceScaling,
   Zeros,
@@ -49,6 +51,7 @@ const classes = {
   lecunUniform: LecunUniform,
   lecunNormal: LecunNormal,
   orthogonal: Orthogonal,
+  stft: STFT,
 };
 
 export type InitializerName = keyof typeof classes;
@@ -66,6 +69,7 @@ export const initializerRegistry: Registry<Initializer, InitializerName> = new R
     eye: Identity,
     IdentityInitializer: Identity,
     OrthogonalInitializer: Orthogonal,
+    STFTInitializer: STFT,
   },
 );
 
@@ -88,3 +92,4 @@ export const heNormal = (options?: O<typeof HeNormal>) => new HeNormal(options);
 export const lecunUniform = (options?: O<typeof LecunUniform>) => new LecunUniform(options);
 export const lecunNormal = (options?: O<typeof LecunNormal>) => new LecunNormal(options);
 export const orthogonal = (options?: O<typeof Orthogonal>) => new Orthogonal(options);
+export const stft = (options?: O<typeof STFT>) => new STFT(options);

@@ -41,6 +41,7 @@ import { HashedCrossing, Hashing } from "./hashing.ts";
 import { ActivityRegularization, Identity, Masking } from "./identity.ts";
 import { LayerNormalization } from "./layer-normalization.ts";
 import { IntegerLookup, StringLookup } from "./lookup.ts";
+import { MelSpectrogram } from "./mel-spectrogram.ts";
 import { Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract } from "./merging.ts";
 import { MultiHeadAttention } from "./multi-head-attention.ts";
 import { Normalization } from "./normalization.ts";
@@ -62,6 +63,7 @@ import { ReversibleEmbedding } from "./reversible-embedding.ts";
 import { SeparableConv1D, SeparableConv2D } from "./separable-conv.ts";
 import { Softmax } from "./softmax.ts";
 import { TextVectorization } from "./text-vectorization.ts";
+import { STFTSpectrogram } from "./stft-spectrogram.ts";
 import { UpSampling1D, UpSampling2D, UpSampling3D } from "./upsampling.ts";
 
 export const layerClasses = {
@@ -116,6 +118,7 @@ export const layerClasses = {
   activityRegularization: ActivityRegularization,
   masking: Masking,
   layerNormalization: LayerNormalization,
+  melSpectrogram: MelSpectrogram,
   add: Add,
   multiply: Multiply,
   average: Average,
@@ -153,6 +156,7 @@ export const layerClasses = {
   separableConv1D: SeparableConv1D,
   separableConv2D: SeparableConv2D,
   softmax: Softmax,
+  sTFTSpectrogram: STFTSpectrogram,
   upSampling1D: UpSampling1D,
   upSampling2D: UpSampling2D,
   upSampling3D: UpSampling3D,

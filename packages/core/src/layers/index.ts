@@ -35,6 +35,7 @@ export {
   type StringLookupOptions,
   stringLookup,
 } from "./lookup.ts";
+export { MelSpectrogram, type MelSpectrogramOptions, melSpectrogram } from "./mel-spectrogram.ts";
 export * from "./merging.ts";
 export { MultiHeadAttention, type MultiHeadAttentionOptions, multiHeadAttention } from "./multi-head-attention.ts";
 export { Normalization, type NormalizationOptions, normalization } from "./normalization.ts";
@@ -51,4 +52,5 @@ export { ReversibleEmbedding, type ReversibleEmbeddingOptions, reversibleEmbeddi
 export * from "./separable-conv.ts";
 export { Softmax, softmax } from "./softmax.ts";
 export { TextVectorization, type TextVectorizationOptions, textVectorization } from "./text-vectorization.ts";
+export { STFTSpectrogram, type STFTSpectrogramOptions, stftSpectrogram } from "./stft-spectrogram.ts";
 export * from "./upsampling.ts";
