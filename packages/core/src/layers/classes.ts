@@ -62,8 +62,8 @@ import { Permute, RepeatVector, Reshape } from "./reshape.ts";
 import { ReversibleEmbedding } from "./reversible-embedding.ts";
 import { SeparableConv1D, SeparableConv2D } from "./separable-conv.ts";
 import { Softmax } from "./softmax.ts";
-import { TextVectorization } from "./text-vectorization.ts";
 import { STFTSpectrogram } from "./stft-spectrogram.ts";
+import { TextVectorization } from "./text-vectorization.ts";
 import { UpSampling1D, UpSampling2D, UpSampling3D } from "./upsampling.ts";
 
 export const layerClasses = {

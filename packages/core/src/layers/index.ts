@@ -51,6 +51,6 @@ export * from "./reshape.ts";
 export { ReversibleEmbedding, type ReversibleEmbeddingOptions, reversibleEmbedding } from "./reversible-embedding.ts";
 export * from "./separable-conv.ts";
 export { Softmax, softmax } from "./softmax.ts";
-export { TextVectorization, type TextVectorizationOptions, textVectorization } from "./text-vectorization.ts";
 export { STFTSpectrogram, type STFTSpectrogramOptions, stftSpectrogram } from "./stft-spectrogram.ts";
+export { TextVectorization, type TextVectorizationOptions, textVectorization } from "./text-vectorization.ts";
 export * from "./upsampling.ts";

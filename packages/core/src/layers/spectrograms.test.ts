@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { installOracles } from "../oracles.ts";
 import { configure } from "../tensor/config.ts";
 import { checkLayer, type LayerCase } from "./check-layer.ts";
 import * as l from "./index.ts";
 import type { Layer } from "./layer.ts";
 import { melWeights } from "./mel-spectrogram.ts";
+
+installOracles();
 
 configure({ device: "reference", seed: 1 });
 
