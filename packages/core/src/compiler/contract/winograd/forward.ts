@@ -11,6 +11,7 @@ import { matrices, type TileSize } from "./matrices.ts";
 import { isStaged, stagedForward } from "./staged.ts";
 import { finishTiles, multiply } from "./stages.ts";
 import { blockOf, geometry, packedFrequency, productFlops, scratchSpectrum, transformTiles } from "./tiles.ts";
+import { restoreZeros } from "./zeros.ts";
 
 export function winogradForward(
   spec: ConvSpec,
@@ -47,6 +48,7 @@ export function winogradForward(
         transformTiles(step, constants, g, matrix.bt, channels, p, v, lanes);
         b.loop("frequency", frequencies, (f) => multiply(step, tiling, f, tiles, channels, v, packed, products));
         finishTiles(step, constants, g, matrix, p, products, sink, profile);
+        restoreZeros(step, g, p, sink, lanes);
       }),
     ),
   );

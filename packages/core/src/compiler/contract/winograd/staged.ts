@@ -21,6 +21,7 @@ import {
   spectrumOf,
   transformTiles,
 } from "./tiles.ts";
+import { losesZeros, restoreZeros } from "./zeros.ts";
 
 /**
  * Reading the transformed kernel for every block of about 36 tiles against writing and reading all transformed tiles.
@@ -97,6 +98,7 @@ export function stagedForward(name: string, g: Geometry, profile: TargetProfile,
   const packed = g.frequencies * packedFrequency(tiling, g.channels);
   const step = new Step(`${name}_y`);
   const { b } = step;
+  const x = losesZeros(g) ? step.input(0, "x", g.batch * g.in[0] * g.in[1] * g.channels) : null;
   const buffer = step.temp(2, "products", g.frequencies * layout.frequency, "read");
   const sink = outputSink(step, epilogue, g.batch * g.out[0] * g.out[1], g.filters, 2);
   const matrix = matrices(g.m);
@@ -108,6 +110,7 @@ export function stagedForward(name: string, g: Geometry, profile: TargetProfile,
       const source = { ...layout, buffer, base: scaled(here, g.high * g.wide * layout.pitch) };
       const whole = { n: here, images: 1, band: 0, rows: g.high };
       finishTiles(step, constants, g, matrix, whole, source, sink, profile);
+      if (x) restoreZeros(step, g, portionOf(step, lanes, g.overX, g.channels, x, whole), sink, lanes);
     }),
   );
   const outputs = g.batch * g.out[0] * g.out[1] * g.filters;
