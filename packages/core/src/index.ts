@@ -21,6 +21,7 @@ export {
   tuple,
 } from "./config/index.ts";
 export * as constraints from "./constraints/index.ts";
+export * as data from "./data/index.ts";
 export { type ErrorDetails, LayerwiseError } from "./errors.ts";
 export type { DType, Shape, TypedArray } from "./graph/types.ts";
 export * as initializers from "./initializers/index.ts";
