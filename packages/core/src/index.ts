@@ -45,6 +45,7 @@ export { type NestedStrings, StringTensor } from "./tensor/string-tensor.ts";
 export { type NestedNumbers, Tensor, type TensorLike, tensor } from "./tensor/tensor.ts";
 export type { Tree } from "./tensor/tree.ts";
 export { Variable } from "./tensor/variable.ts";
+export * as text from "./text/index.ts";
 export type { DataTree } from "./training/data.ts";
 export type { CompileOptions, EvaluateOptions, FitOptions, Logs, PredictOptions } from "./training/options.ts";
 export { ProgressLine } from "./training/progress.ts";

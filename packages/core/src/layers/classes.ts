@@ -10,6 +10,7 @@ import {
 } from "./adaptive-pooling.ts";
 import { AdditiveAttention, Attention } from "./attention.ts";
 import { BatchNormalization } from "./batch-normalization.ts";
+import { BytePairTokenizer } from "./byte-pair-tokenizer.ts";
 import { CategoryEncoding } from "./category-encoding.ts";
 import { Conv1D, Conv2D, Conv3D } from "./conv.ts";
 import { Conv1DTranspose, Conv2DTranspose, Conv3DTranspose } from "./conv-transpose.ts";
@@ -75,6 +76,7 @@ export const layerClasses = {
   groupedQueryAttention: GroupQueryAttention,
   einsumDense: EinsumDense,
   batchNormalization: BatchNormalization,
+  bytePairTokenizer: BytePairTokenizer,
   categoryEncoding: CategoryEncoding,
   conv1DTranspose: Conv1DTranspose,
   conv2DTranspose: Conv2DTranspose,

@@ -3,6 +3,7 @@ export { Activation, activation } from "./activation.ts";
 export * from "./adaptive-pooling.ts";
 export { AdditiveAttention, Attention, additiveAttention, attention } from "./attention.ts";
 export { BatchNormalization, type BatchNormalizationOptions, batchNormalization } from "./batch-normalization.ts";
+export { BytePairTokenizer, type BytePairTokenizerOptions, bytePairTokenizer } from "./byte-pair-tokenizer.ts";
 export { CategoryEncoding, type CategoryEncodingOptions, categoryEncoding } from "./category-encoding.ts";
 export { layerClasses } from "./classes.ts";
 export * from "./conv.ts";

@@ -84,6 +84,16 @@ export function encoded(indices: Int32Array, shape: readonly number[], mode: Out
   return tensorFrom(rows.data, rows.shape, "f32");
 }
 
+/** Rows of indices in one array, cut or padded with 0 to `length` (null: that of the longest). */
+export function paddedRows(rows: readonly Int32Array[], wanted: number | null): { data: Int32Array; length: number } {
+  const length = wanted ?? rows.reduce((n, r) => Math.max(n, r.length), 0);
+  const data = new Int32Array(rows.length * length);
+  rows.forEach((r, i) => {
+    data.set(r.length > length ? r.subarray(0, length) : r, i * length);
+  });
+  return { data, length };
+}
+
 /** A layer's single open input. */
 export function oneOpen(x: unknown, layer: HostLayer<Spec>): Open {
   if (x !== null && typeof x === "object" && "shape" in x && "dtype" in x) return x as Open;

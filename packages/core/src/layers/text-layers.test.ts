@@ -4,8 +4,10 @@ import { defineSpec } from "../config/index.ts";
 import { functional, layerFromConfig, type Sequential, sequential } from "../models/index.ts";
 import { StringTensor } from "../tensor/string-tensor.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { BytePairs } from "../text/byte-pairs.ts";
 import { checkLayer } from "./check-layer.ts";
 import {
+  bytePairTokenizer,
   categoryEncoding,
   dense,
   discretization,
@@ -223,6 +225,16 @@ test("a host layer of one's own", async () => {
   }
   const model = sequential([new WordCount(), rescaling(10)]);
   expect((await model.predict(["a b c", "d"])).arraySync()).toEqual([[30], [10]]);
+});
+
+test("byte pairs inside a model", async () => {
+  const pairs = BytePairs.train(texts, { vocabularySize: 270 });
+  const model = sequential([bytePairTokenizer(pairs, { sequenceLength: 6 }), embedding(270, 2)]);
+  const said = await model.predict(["good film", ""]);
+  expect(said.shape).toEqual([2, 6, 2]);
+  const copy = layerFromConfig(JSON.parse(JSON.stringify(model.toConfig()))) as Sequential;
+  copy.setWeights(model.getWeights());
+  expect((await copy.predict(["good film", ""])).dataSync()).toEqual(said.dataSync());
 });
 
 test("CategoryEncoding, Discretization and Normalization as layers of the program", () => {

@@ -23,7 +23,7 @@ import { HostLayer } from "./host-layer.ts";
 import type { Open } from "./infer.ts";
 import { layerFields } from "./layer.ts";
 import { idfOf } from "./lookup.ts";
-import { allModes, encoding, oneHostValue, oneOpen, tokensOf, vocabularyFields } from "./lookup-fields.ts";
+import { allModes, encoding, oneHostValue, oneOpen, paddedRows, tokensOf, vocabularyFields } from "./lookup-fields.ts";
 
 /** A name, or a function of one's own, which cannot be saved. */
 function nameOrFunction<N extends string, F extends (text: string) => unknown>(names: Field<N, N>, what: string) {
@@ -139,9 +139,7 @@ export class TextVectorization extends HostLayer<typeof spec> {
         shape,
         "i32",
       );
-    const length = outputSequenceLength ?? rows.reduce((n, r) => Math.max(n, r.length), 0);
-    const out = new Int32Array(rows.length * length);
-    rows.forEach((r, i) => out.set(r.length > length ? r.subarray(0, length) : r, i * length));
+    const { data: out, length } = paddedRows(rows, outputSequenceLength);
     return tensorFrom(out, [rows.length, length], "i32");
   }
   private encodeRows(rows: readonly Int32Array[], mode: Exclude<OutputMode, "int">): Tensor {

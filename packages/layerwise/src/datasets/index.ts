@@ -1,5 +1,19 @@
-/** `datasets`: images to train on, as u8 tensors. */
+/** `datasets`: images to train on as u8 tensors, and texts as strings. */
 export { cifar10 } from "./cifar10.ts";
 export type { DatasetOptions } from "./files.ts";
 export { fashionMnist, mnist, type Split, type Splits } from "./idx-dataset.ts";
 export { type SyntheticDigitsOptions, syntheticDigits } from "./synthetic.ts";
+export {
+  chnSentiCorp,
+  gpt2Tokenizer,
+  type PlainText,
+  rtPolarity,
+  type SplitSeed,
+  smsSpam,
+  sst2,
+  type TextSplit,
+  type TextSplits,
+  type TextSplitsWithDev,
+  tinyShakespeare,
+  trec,
+} from "./texts.ts";
