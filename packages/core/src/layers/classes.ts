@@ -57,6 +57,20 @@ import {
   MaxPooling3D,
 } from "./pooling.ts";
 import { PositionEmbedding, RotaryEmbedding, SinePositionEncoding } from "./position-embedding.ts";
+import {
+  Bidirectional,
+  ConvLSTM1D,
+  ConvLSTM2D,
+  ConvLSTM3D,
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  RNN,
+  SimpleRNN,
+  SimpleRNNCell,
+  StackedRNNCells,
+} from "./recurrent/index.ts";
 import { ELU, LeakyReLU, PReLU, ReLU } from "./relu.ts";
 import { Rescaling } from "./rescaling.ts";
 import { Permute, RepeatVector, Reshape } from "./reshape.ts";
@@ -65,6 +79,7 @@ import { SeparableConv1D, SeparableConv2D } from "./separable-conv.ts";
 import { Softmax } from "./softmax.ts";
 import { STFTSpectrogram } from "./stft-spectrogram.ts";
 import { TextVectorization } from "./text-vectorization.ts";
+import { TimeDistributed } from "./time-distributed.ts";
 import { UpSampling1D, UpSampling2D, UpSampling3D } from "./upsampling.ts";
 
 export const layerClasses = {
@@ -159,6 +174,19 @@ export const layerClasses = {
   separableConv2D: SeparableConv2D,
   softmax: Softmax,
   sTFTSpectrogram: STFTSpectrogram,
+  simpleRNN: SimpleRNN,
+  simpleRNNCell: SimpleRNNCell,
+  lSTM: LSTM,
+  lSTMCell: LSTMCell,
+  gRU: GRU,
+  gRUCell: GRUCell,
+  rNN: RNN,
+  stackedRNNCells: StackedRNNCells,
+  bidirectional: Bidirectional,
+  convLSTM1D: ConvLSTM1D,
+  convLSTM2D: ConvLSTM2D,
+  convLSTM3D: ConvLSTM3D,
+  timeDistributed: TimeDistributed,
   upSampling1D: UpSampling1D,
   upSampling2D: UpSampling2D,
   upSampling3D: UpSampling3D,

@@ -18,6 +18,45 @@ const cases: Record<string, [(o?: Options) => Layer, LayerCase]> = {
     (o) => l.dense(3, { ...o, useBias: false }) as never,
     { input: [2, 5, 4], output: [2, 5, 3], trainable: 1 },
   ],
+  simpleRnn: [(o) => l.simpleRnn(3, { ...o }) as never, { input: [2, 5, 4], output: [2, 3], trainable: 3 }],
+  "simpleRnn backwards": [
+    (o) => l.simpleRnn(3, { ...o, goBackwards: true, returnSequences: true, useBias: false }) as never,
+    { input: [2, 5, 4], output: [2, 5, 3], trainable: 2 },
+  ],
+  lstm: [(o) => l.lstm(3, { ...o }) as never, { input: [2, 5, 4], output: [2, 3], trainable: 3 }],
+  "lstm with dropout": [
+    (o) => l.lstm(6, { ...o, returnSequences: true, dropout: 0.4, recurrentDropout: 0.3 }) as never,
+    { input: [3, 5, 4], output: [3, 5, 6], trainable: 3, random: true },
+  ],
+  gru: [(o) => l.gru(3, { ...o }) as never, { input: [2, 5, 4], output: [2, 3], trainable: 3 }],
+  "gru, reset before": [
+    (o) => l.gru(3, { ...o, resetAfter: false, returnSequences: true }) as never,
+    { input: [2, 5, 4], output: [2, 5, 3], trainable: 3 },
+  ],
+  "rnn over stacked cells": [
+    (o) => l.rnn([l.lstmCell(3), l.gruCell(2)] as never, { ...o }) as never,
+    { input: [2, 4, 3], output: [2, 2], trainable: 6 },
+  ],
+  bidirectional: [
+    (o) => l.bidirectional(l.lstm(3, { ...o, returnSequences: true }) as never, { ...o }) as never,
+    { input: [2, 4, 3], output: [2, 4, 6], trainable: 6 },
+  ],
+  timeDistributed: [
+    (o) => l.timeDistributed(l.dense(3, { ...o }) as never, { ...o }) as never,
+    { input: [2, 5, 4], output: [2, 5, 3], trainable: 2 },
+  ],
+  convLstm1d: [
+    (o) => l.convLstm1d(2, 3, { ...o, padding: "same", returnSequences: true }) as never,
+    { input: [2, 3, 5, 2], output: [2, 3, 5, 2], trainable: 3 },
+  ],
+  convLstm2d: [
+    (o) => l.convLstm2d(2, 2, { ...o }) as never,
+    { input: [1, 3, 4, 4, 2], output: [1, 3, 3, 2], trainable: 3 },
+  ],
+  convLstm3d: [
+    (o) => l.convLstm3d(1, 2, { ...o }) as never,
+    { input: [1, 2, 3, 3, 3, 1], output: [1, 2, 2, 2, 1], trainable: 3 },
+  ],
   conv1d: [
     (o) => l.conv1d(3, 2, { ...o, padding: "causal" }) as never,
     { input: [2, 5, 2], output: [2, 5, 3], trainable: 2 },

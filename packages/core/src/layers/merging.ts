@@ -5,7 +5,7 @@ import { concat, dotGeneral } from "../graph/ops/index.ts";
 import * as ops from "../tensor/ops/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { isTensor } from "./arguments.ts";
-import { Layer, type LayerSpec, layerFields, type MaskTree } from "./layer.ts";
+import { type CallContext, Layer, type LayerSpec, layerFields, type MaskTree } from "./layer.ts";
 
 const mergeSpec = (className: string): LayerSpec => defineSpec("keras.layers", className, layerFields);
 export type MergeOptions = OptionsOf<LayerSpec>;
@@ -24,27 +24,34 @@ function inputsOf(layer: Layer<never>, inputs: unknown): readonly Tensor[] {
   return found;
 }
 
-/** Masks of all inputs combined: a step counts where it counts in every input that has a mask. */
+/** Masks of all inputs combined: a step counts where it counts in any input; null unless all have masks. */
 function commonMask(mask: MaskTree): MaskTree {
-  const present = Array.isArray(mask) ? mask.filter(isTensor) : [];
-  return present.length === 0 ? null : present.reduce((a, b) => ops.logicalAnd(a, b));
+  const masks = Array.isArray(mask) ? mask : [];
+  return masks.length > 0 && masks.every(isTensor) ? masks.reduce((a, b) => ops.logicalOr(a, b)) : null;
 }
 
 /** Elementwise, with broadcasting; inputs of lower rank get axes of size 1 after the batch. */
 abstract class Merge extends Layer<LayerSpec> {
   override readonly masking = "pass";
-  protected abstract merge(inputs: readonly Tensor[]): Tensor;
+  /** `masks` are of the shape of each input, null where it has none. */
+  protected abstract merge(inputs: readonly Tensor[], masks: readonly (Tensor | null)[]): Tensor;
 
   constructor(options: MergeOptions, spec: LayerSpec) {
     super(options, spec);
   }
-  call(inputs: readonly Tensor[]): Tensor {
+  call(inputs: readonly Tensor[], { mask }: CallContext): Tensor {
     const list = inputsOf(this as unknown as Layer<never>, inputs);
     const rank = Math.max(...list.map((t) => t.ndim));
+    const level = list.map((t) =>
+      t.ndim === rank ? t : t.reshape([t.shape[0], ...new Array(rank - t.ndim).fill(1), ...t.shape.slice(1)]),
+    );
+    const masks = Array.isArray(mask) ? (mask as (Tensor | null)[]) : [];
     return this.merge(
-      list.map((t) =>
-        t.ndim === rank ? t : t.reshape([t.shape[0], ...new Array(rank - t.ndim).fill(1), ...t.shape.slice(1)]),
-      ),
+      level,
+      level.map((t, i) => {
+        const m = masks[i] ?? null;
+        return m && ops.broadcastTo(m.reshape([...m.shape, ...new Array(t.ndim - m.ndim).fill(1)]), t.shape);
+      }),
     );
   }
   override computeMask(_inputs: unknown, mask: MaskTree): MaskTree {
@@ -66,14 +73,25 @@ export class Add extends Merge {
 export const add = (options: MergeOptions = {}): Add => new Add(options);
 
 const multiplySpec = mergeSpec("Multiply");
-/** Product of the inputs. */
+/** Product of the inputs; a masked step counts as 1, and as 0 where all are masked. */
 export class Multiply extends Merge {
   static readonly spec = multiplySpec;
   constructor(options: MergeOptions = {}) {
     super(options, multiplySpec);
   }
-  protected override merge(inputs: readonly Tensor[]): Tensor {
-    return inputs.reduce((a, b) => a.mul(b));
+  protected override merge(inputs: readonly Tensor[], masks: readonly (Tensor | null)[]): Tensor {
+    const product = inputs
+      .map((x, i) => {
+        const m = masks[i];
+        return m ? ops.where(m, x, Tensor.of(1, x.dtype)) : x;
+      })
+      .reduce((a, b) => a.mul(b));
+    if (!masks.every(isTensor)) return product;
+    return ops.where(
+      masks.reduce((a, b) => ops.logicalOr(a, b)),
+      product,
+      Tensor.of(0, product.dtype),
+    );
   }
 }
 export const multiply = (options: MergeOptions = {}): Multiply => new Multiply(options);
@@ -91,28 +109,46 @@ export class Average extends Merge {
 }
 export const average = (options: MergeOptions = {}): Average => new Average(options);
 
+/** A masked input gives way to the others. */
+function extreme(
+  pick: (a: Tensor, b: Tensor) => Tensor,
+  inputs: readonly Tensor[],
+  masks: readonly (Tensor | null)[],
+): Tensor {
+  let result = inputs[0];
+  let counts = masks[0];
+  for (let i = 1; i < inputs.length; i++) {
+    const mask = masks[i];
+    const x = mask ? ops.where(mask, inputs[i], result) : inputs[i];
+    if (counts) result = ops.where(counts, result, x);
+    counts = counts && mask ? ops.logicalOr(counts, mask) : null;
+    result = pick(result, x);
+  }
+  return result;
+}
+
 const maximumSpec = mergeSpec("Maximum");
-/** Elementwise maximum. */
+/** Elementwise maximum of the inputs that are not masked. */
 export class Maximum extends Merge {
   static readonly spec = maximumSpec;
   constructor(options: MergeOptions = {}) {
     super(options, maximumSpec);
   }
-  protected override merge(inputs: readonly Tensor[]): Tensor {
-    return inputs.reduce((a, b) => ops.maximum(a, b));
+  protected override merge(inputs: readonly Tensor[], masks: readonly (Tensor | null)[]): Tensor {
+    return extreme(ops.maximum, inputs, masks);
   }
 }
 export const maximum = (options: MergeOptions = {}): Maximum => new Maximum(options);
 
 const minimumSpec = mergeSpec("Minimum");
-/** Elementwise minimum. */
+/** Elementwise minimum of the inputs that are not masked. */
 export class Minimum extends Merge {
   static readonly spec = minimumSpec;
   constructor(options: MergeOptions = {}) {
     super(options, minimumSpec);
   }
-  protected override merge(inputs: readonly Tensor[]): Tensor {
-    return inputs.reduce((a, b) => ops.minimum(a, b));
+  protected override merge(inputs: readonly Tensor[], masks: readonly (Tensor | null)[]): Tensor {
+    return extreme(ops.minimum, inputs, masks);
   }
 }
 export const minimum = (options: MergeOptions = {}): Minimum => new Minimum(options);

@@ -4,6 +4,7 @@ import { isShape } from "../layers/arguments.ts";
 import { layerClasses } from "../layers/index.ts";
 import { InputLayer } from "../layers/input-layer.ts";
 import { Layer } from "../layers/layer.ts";
+import { provideLayerReader } from "../layers/nested.ts";
 import { Operation } from "../layers/operation.ts";
 import { Functional } from "./functional.ts";
 import { Sequential } from "./sequential.ts";
@@ -43,3 +44,5 @@ export function layerRegistry(): Registry<Layer> {
 export function layerFromConfig(saved: SavedObject | { readonly [key: string]: Json }): Layer {
   return layerRegistry().fromConfig(saved as SavedObject);
 }
+
+provideLayerReader(layerFromConfig);
