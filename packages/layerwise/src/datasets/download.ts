@@ -19,6 +19,16 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
+/** The digest by which a file is known; of unreadable bytes, a word instead. */
+export function digestOf(file: SourceFile, bytes: Uint8Array): string {
+  if (!file.digest) return sha256(bytes);
+  try {
+    return file.digest(bytes);
+  } catch {
+    return "none: the bytes cannot be unpacked";
+  }
+}
+
 /**
  * The content of `file`, from the first of `addresses` (each ends in "/") that delivers it with the right digest.
  * Nothing touches the disk. Throws D202 if no address answered, D203 for an HTTP status, D204 for a wrong digest.
@@ -32,7 +42,7 @@ export async function download(
   for (const address of addresses) {
     try {
       const bytes = await receive(address + file.name, options);
-      const digest = sha256(bytes);
+      const digest = digestOf(file, bytes);
       if (digest === file.sha256) return bytes;
       failure = new LayerwiseError(`${address + file.name} is not the file that was published`, {
         code: "D204",

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LayerwiseError } from "@layerwise/core";
-import { type DownloadOptions, download, sha256 } from "./download.ts";
+import { type DownloadOptions, digestOf, download } from "./download.ts";
 import { cacheFolder, givenFolder } from "./folders.ts";
 import { showDownload } from "./notice.ts";
 import type { SourceFile } from "./sources.ts";
@@ -167,7 +167,7 @@ async function checked(path: string, stored: Uint8Array, file: SourceFile, form:
   } catch (error) {
     throw damaged(`${stored.length} bytes that do not unpack (${(error as Error).message})`, error);
   }
-  const digest = sha256(bytes);
+  const digest = digestOf(file, bytes);
   if (digest !== file.sha256) throw damaged(`${bytes.length} bytes, sha256 ${digest}`);
   return bytes;
 }

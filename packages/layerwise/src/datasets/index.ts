@@ -2,6 +2,7 @@
 export { cifar10 } from "./cifar10.ts";
 export type { DatasetOptions } from "./files.ts";
 export { fashionMnist, mnist, type Split, type Splits } from "./idx-dataset.ts";
+export { type Recordings, type SpokenDigits, type SpokenDigitsOptions, spokenDigits } from "./spoken-digits.ts";
 export { type SyntheticDigitsOptions, syntheticDigits } from "./synthetic.ts";
 export {
   chnSentiCorp,

@@ -1,10 +1,13 @@
 /** Where each data set comes from, and the digests that prove its files. */
+import { recordingsDigest } from "./recordings.ts";
 
 /** One file as it lies on a server or in a folder. */
 export interface SourceFile {
   readonly name: string;
   /** Of the file's bytes, in hex. */
   readonly sha256: string;
+  /** What `sha256` is the digest of, where it is not the file's bytes; throws when they cannot be read at all. */
+  readonly digest?: (bytes: Uint8Array) => string;
 }
 
 /** Images and labels in the IDX form of MNIST, gzipped. */
@@ -25,6 +28,13 @@ export interface CifarSource {
   /** Digests are those of the unpacked files; a folder may hold `NAME` or `NAME.gz`. */
   readonly train: readonly SourceFile[];
   readonly test: readonly SourceFile[];
+}
+
+/** Recordings in an archive; `files` are its forms that may be on the disk, the last one is downloaded. */
+export interface SpokenDigitsSource {
+  readonly folder: string;
+  readonly addresses: readonly string[];
+  readonly files: readonly SourceFile[];
 }
 
 /** LeCun, Cortes, Burges: 60,000 + 10,000 handwritten digits, 28×28. */
@@ -98,4 +108,22 @@ export const cifar10Source: CifarSource = {
     { name: "data_batch_5.bin", sha256: "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add" },
   ],
   test: [{ name: "test_batch.bin", sha256: "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b" }],
+};
+
+/** Jackson and others: 3,000 recordings of digits in English, 8 kHz; these are the 1,500 of three speakers. */
+export const spokenDigitsSource: SpokenDigitsSource = {
+  folder: "fsdd",
+  addresses: ["https://codeload.github.com/Jakobovski/free-spoken-digit-dataset/tar.gz/"],
+  files: [
+    {
+      name: "fsdd-jackson-nicolas-theo.tar.gz",
+      sha256: "6ba74065713fccf19f5d9a25b7990996f9717ba47b2ee0af5f9328c3e118df12",
+    },
+    // The whole repository at that commit, packed by the server.
+    {
+      name: "26eb9aaf76e8",
+      sha256: "3974616503c6adffa183aca259e893d3ee7578f4c76dba18faf0f1f95fdbb793",
+      digest: recordingsDigest,
+    },
+  ],
 };
