@@ -11,5 +11,7 @@ export interface ExampleOptions {
 export type Example = (options?: ExampleOptions) => Promise<Record<string, number>>;
 
 export const examples: Readonly<Record<string, () => Promise<{ readonly run: Example }>>> = {
+  "airline-passengers": () => import("./airline-passengers.ts"),
+  "beijing-air": () => import("./beijing-air.ts"),
   "spoken-digits": () => import("./spoken-digits.ts"),
 };
