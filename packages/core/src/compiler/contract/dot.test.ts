@@ -77,6 +77,7 @@ describe("lowerDot", () => {
     [130, 1, 17],
     [24, 40, 1030],
     [16, 16, 2048],
+    [530, 17, 2],
   ];
   for (const form of ["NN", "TN", "NT", "TT"] as const)
     for (const [m, n, k] of shapes)

@@ -7,7 +7,7 @@ import { affine, type Index, scaled } from "../builder.ts";
 import type { LoopVar, TargetProfile } from "../loopir.ts";
 import type { DotSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
 import { dotProducts, isDotProducts } from "./dotproducts.ts";
-import { copyRow, overVectors, packedSize, packPanels, zeroRow } from "./pack.ts";
+import { copyRow, overVectors, packedSize, packPanels, packTiles, tilePitch, zeroRow } from "./pack.ts";
 import { reduceParts } from "./reduce.ts";
 import {
   blocks,
@@ -112,6 +112,12 @@ function product(
   const finished = partial ? undefined : outputSink(step, epilogue, rows, n, 2);
 
   const transposed = n > 1 && spec.b.n !== 1;
+  /**
+   * Native code with wide vectors: a tile of A stays in the first-level cache over 512 steps of k, and the panels of B
+   * come from the second, which is fast enough for tall tiles. Sums leave the registers less often, and a panel packed
+   * once serves more rows: 10 to 30 % faster than panels that fit beside the tile.
+   */
+  const deep = lanes >= 8;
   /** Few rows against much of B: B is read once, row after row, which memory likes; the sums wait in scratch. */
   const streams = (mb: number, nb: number, kb: number) => mb <= 3 && !transposed && nb * kb > 16384;
   const [rowTasks, columnTasks] = grid(m, n, tasks, transposed);
@@ -130,12 +136,15 @@ function product(
   }
 
   const compute = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
-    const { tiling } = chooseTiling(profile, nb, mb);
+    const { tiling } = chooseTiling(profile, nb, mb, deep ? 1.1 : undefined);
     const width = Math.max(...tiling.panels.map((p) => p.vectors)) * lanes;
-    // A panel of B and a tile of A stay in the first-level cache, all packed panels in half of the second.
+    const far = deep && tiling.rows * tiling.rows * lanes >= 288;
+    // Otherwise a panel of B and a tile of A stay in the first-level cache, all packed panels in half of the second.
     const depthMost = streams(mb, nb, kb)
       ? 8
-      : Math.max(64, Math.floor(Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + nb))));
+      : far
+        ? Math.max(64, Math.min(512, Math.floor(131072 / nb)))
+        : Math.max(64, Math.floor(Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + nb))));
     const packB = transposed || (mb >= 24 && nb >= 32 && spec.b.k * 4 >= 128);
     const packA = spec.a.k !== 1 && spec.a.m === 1 && nb >= 16 && mb >= 4 && kb > 1;
     const pass = (
@@ -145,10 +154,14 @@ function product(
       init: Parameters<typeof emitBlock>[1]["init"],
       done: Sink["store"],
     ): void => {
-      let left = { buffer: bufferA, base: affine(a) };
+      let left: Parameters<typeof emitBlock>[1]["a"] = { buffer: bufferA, base: affine(a) };
       let strideM = spec.a.m;
       let strideK = spec.a.k;
-      if (packA) {
+      if (packA && far) {
+        const size = mb * tilePitch(tiling, Math.min(kb, depthMost)) + lanes;
+        left = { buffer: step.scratch("panelA", size), base: 0, pitch: tilePitch(tiling, depth) };
+        packTiles(b, tiling, { buffer: bufferA, base: a, stride: spec.a.k }, left.buffer, mb, depth);
+      } else if (packA) {
         // An odd number of cache lines from k to k: powers of two would fall into a few sets of the cache.
         const pitch = 16 * (2 * Math.floor(Math.ceil(mb / 16) / 2) + 1);
         left = { buffer: step.scratch("panelA", pitch * Math.min(kb, depthMost)), base: affine(0) };
@@ -166,6 +179,7 @@ function product(
           tiling,
           { buffer: bufferB, base: bAt, k: [{ extent: depth, stride: spec.b.k }], column: spec.b.n },
           { buffer: right.buffer, base: 0 },
+          far,
         );
       }
       emitBlock(b, {
@@ -174,7 +188,7 @@ function product(
         b: right,
         outer: [],
         // All of B in the first-level cache: then results are better written row by row.
-        rowsOutside: depth * nb <= 4096,
+        rowsOutside: far || depth * nb <= 4096,
         tiled: { extent: mb, a: strideM, row: 1 },
         sum: [{ extent: depth, a: strideK, b: packB ? 1 : spec.b.k }],
         ...(init ? { init } : {}),
@@ -212,8 +226,13 @@ function product(
 
   /** Cuts a task so that panels and sums stay in the second-level cache. */
   const cut = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
-    const columnRuns = columnPieces(nb, Math.max(16, lanes), streams(mb, nb, kb) ? 1 : Math.ceil(nb / 128));
-    const rowRuns = kb > 256 ? evenly(mb, Math.ceil(mb / 128)) : evenly(mb, Math.ceil(mb / 512));
+    const columnRuns = columnPieces(
+      nb,
+      Math.max(16, lanes),
+      streams(mb, nb, kb) ? 1 : Math.ceil(nb / (deep ? 256 : 128)),
+    );
+    const rowRuns =
+      kb > (deep ? 512 : 256) ? evenly(mb, Math.ceil(mb / (deep ? 256 : 128))) : evenly(mb, Math.ceil(mb / 512));
     loopPieces(b, "cut", columnRuns, (c, columns) =>
       loopPieces(b, "cut", rowRuns, (r, rowsHere) =>
         compute(affine(row0, r), rowsHere, affine(column0, c), columns, k0, kb, sink),

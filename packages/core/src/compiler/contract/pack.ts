@@ -2,7 +2,7 @@
 import type { Index, KernelBuilder } from "../builder.ts";
 import { affine, scaled } from "../builder.ts";
 import type { Buffer, Operand } from "../loopir.ts";
-import type { Tiling } from "./split.ts";
+import { evenlyAtMost, loopPieces, type Tiling } from "./split.ts";
 
 /** Calls `body` for vectors that cover `count` elements: wide ones first, then single ones, then a partial one. */
 export function overVectors(
@@ -44,6 +44,44 @@ export function zeroRow(b: KernelBuilder, lanes: number, to: Buffer, toAt: Index
   overVectors(b, lanes, count, (at, n, valid) => put(b, to, affine(toAt, at), b.f32(0, n), valid));
 }
 
+/** Elements for each row of a left factor packed by tiles: vectors are written whole and spill over a tile's end. */
+export function tilePitch(tiling: Tiling, depth: number): number {
+  return depth + tiling.lanes;
+}
+
+/**
+ * Packs a left factor whose rows lie side by side (k apart by `stride`) by tiles of `tiling.rows` rows: [tile][k][row].
+ * What a vector spills over the end of its row is written again by the next, or lies between tiles.
+ */
+export function packTiles(
+  b: KernelBuilder,
+  tiling: Tiling,
+  from: { buffer: Buffer; base: Index; stride: number },
+  to: Buffer,
+  rows: number,
+  depth: number,
+): void {
+  const { lanes } = tiling;
+  inChunks(b, depth, (k0, length) =>
+    loopPieces(b, "tile", evenlyAtMost(rows, tiling.rows), (start, size) =>
+      b.loop("k", length, (v) => {
+        const k = affine(k0, v);
+        const at = affine(scaled(start, tilePitch(tiling, depth)), scaled(k, size));
+        for (let r = 0; r < size; r += lanes) {
+          const valid = Math.min(lanes, size - r);
+          const x = b.load(from.buffer, affine(from.base, start, scaled(k, from.stride), r), lanes, { count: valid });
+          b.store(to, affine(at, r), x);
+        }
+      }),
+    ),
+  );
+}
+
+/** Runs of a few k: the rows they read stay in the first-level cache while tile after tile takes its part of them. */
+function inChunks(b: KernelBuilder, depth: number, body: (k0: Index, length: number) => void): void {
+  loopPieces(b, "chunk", evenlyAtMost(depth, 16), body);
+}
+
 /** Elements of a packed right factor. */
 export function packedSize(tiling: Tiling, depth: number): number {
   return tiling.vectors * tiling.lanes * depth;
@@ -64,9 +102,27 @@ export function packPanels(
     column: number;
   },
   to: { buffer: Buffer; base: Index },
+  chunked = false,
 ): void {
   const { lanes } = tiling;
   const depth = from.k.reduce((n, x) => n * x.extent, 1);
+  const [axis] = from.k;
+  if (chunked && from.k.length === 1 && from.column === 1 && !axis.reversed && depth > 32) {
+    inChunks(b, depth, (k0, length) => {
+      for (const run of tiling.panels)
+        b.loop("panel", run.count, (p) =>
+          b.loop("k", length, (v) => {
+            const vector = affine(scaled(p, run.vectors), run.start);
+            const k = affine(k0, v);
+            const source = affine(from.base, scaled(vector, lanes), scaled(k, axis.stride));
+            const target = affine(to.base, scaled(vector, lanes * depth), scaled(k, run.vectors * lanes));
+            for (let i = 0; i < run.vectors; i++)
+              b.store(to.buffer, affine(target, i * lanes), b.load(from.buffer, affine(source, i * lanes), lanes));
+          }),
+        );
+    });
+    return;
+  }
   for (const run of tiling.panels) {
     const width = run.vectors * lanes;
     b.loop("panel", run.count, (p) => {

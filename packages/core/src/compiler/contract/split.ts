@@ -153,11 +153,15 @@ function panelRuns(columns: number, lanes: number, most: number): PanelRun[] {
   return runs;
 }
 
-/** Time per row element of covering `extent` rows and `columns` columns with the best register tile, and that tile. */
+/**
+ * Time per row element of covering `extent` rows and `columns` columns with the best register tile, and that tile.
+ * `handicap` counts against tiles of other widths than the profile's own, which is the one that has been measured.
+ */
 export function chooseTiling(
   profile: TargetProfile,
   columns: number,
   extent: number,
+  handicap = 1.04,
 ): { readonly tiling: Tiling; readonly cost: number } {
   const { lanes, tile } = profile;
   const vectors = Math.ceil(columns / lanes);
@@ -167,9 +171,8 @@ export function chooseTiling(
     while (r < 12 && fits(profile, r + 1, v)) r++;
     if (r === 0) continue;
     const cost = evenlyAtMost(vectors, v).reduce((sum, p) => sum + p.count * rowsCost(extent, r, p.size), 0);
-    // The profile's own shape wins ties and near ties: it is the one that has been measured.
-    const handicap = v === tile.vectors ? 1 : 1.04;
-    if (!best || cost * handicap < best.cost) best = { r, v, cost: cost * handicap };
+    const weighed = v === tile.vectors ? cost : cost * handicap;
+    if (!best || weighed < best.cost) best = { r, v, cost: weighed };
   }
   if (!best) throw new Error(`no register tile for ${profile.name}`);
   return {

@@ -32,7 +32,11 @@ export interface Factor {
 
 export interface Block {
   readonly tiling: Tiling;
-  readonly a: { readonly buffer: Buffer; readonly base: Index };
+  /**
+   * The left factor; with `pitch`, packed by tiles for one axis of summation: element k of row r of the tile that begins at
+   * row s lies at `base + s·pitch + k·(rows of the tile) + r`.
+   */
+  readonly a: { readonly buffer: Buffer; readonly base: Index; readonly pitch?: number };
   readonly b: Factor;
   /** Loops around the tiles, outermost first. */
   readonly outer: readonly RowAxis[];
@@ -66,7 +70,7 @@ export function emitBlock(b: KernelBuilder, block: Block): void {
   const axis = block.tiled;
   const tiles = (a: Index, row: Index, body: (a: Index, row: Index, size: number) => void): void =>
     loopPieces(b, "tile", evenlyAtMost(axis.extent, tiling.rows), (start, size) =>
-      body(affine(a, scaled(start, axis.a)), affine(row, scaled(start, axis.row)), size),
+      body(affine(a, scaled(start, block.a.pitch ?? axis.a)), affine(row, scaled(start, axis.row)), size),
     );
   if (axis.extent === 0) return;
   if (block.rowsOutside)
@@ -112,7 +116,7 @@ function emitTile(
     const right: Local[] = [];
     for (let v = 0; v < vectors; v++) right.push(b.load(block.b.buffer, affine(atB, v * lanes), lanes));
     for (let r = 0; r < size; r++) {
-      const left = b.load(block.a.buffer, affine(atA, r * block.tiled.a), lanes, { stride: 0 });
+      const left = b.load(block.a.buffer, affine(atA, block.a.pitch ? r : r * block.tiled.a), lanes, { stride: 0 });
       for (let v = 0; v < vectors; v++) b.assign(sums[r][v], b.fma(left, right[v], sums[r][v]));
     }
   };
@@ -126,7 +130,12 @@ function emitTile(
     b.loop(
       `k${level}`,
       axis.extent,
-      (k) => nest(level + 1, affine(atA, scaled(k, axis.a)), affine(atB, scaled(k, packed ? axis.b * width : axis.b))),
+      (k) =>
+        nest(
+          level + 1,
+          affine(atA, scaled(k, block.a.pitch ? size : axis.a)),
+          affine(atB, scaled(k, packed ? axis.b * width : axis.b)),
+        ),
       inner > 1 ? inner : undefined,
     );
   };
