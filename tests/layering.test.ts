@@ -20,7 +20,7 @@ const rows = [
   ["callbacks"],
   ["training"],
   ["models"],
-  ["data", "formats"],
+  ["data", "formats", "generation"],
   ["oracles.ts", "target-kit.ts"],
   ["index.ts"],
 ];

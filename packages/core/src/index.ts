@@ -23,6 +23,7 @@ export {
 export * as constraints from "./constraints/index.ts";
 export * as data from "./data/index.ts";
 export { type ErrorDetails, LayerwiseError } from "./errors.ts";
+export { type GenerateOptions, Generation, generate } from "./generation/index.ts";
 export type { DType, Shape, TypedArray } from "./graph/types.ts";
 export * as initializers from "./initializers/index.ts";
 export * as layers from "./layers/index.ts";

@@ -15,6 +15,9 @@ const spec = defineSpec("keras.layers", "Activation", {
 export class Activation extends Layer<typeof spec> {
   static readonly spec = spec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
 
   constructor(options: OptionsOf<typeof spec>) {
     super(options, spec);

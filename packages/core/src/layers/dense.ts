@@ -24,6 +24,9 @@ export type DenseOptions = OptionsOf<typeof spec>;
 export class Dense extends Layer<typeof spec> {
   static readonly spec = spec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   override readonly castsIntegers = true;
   kernel!: Variable;
   bias: Variable | null = null;

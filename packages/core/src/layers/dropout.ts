@@ -29,6 +29,9 @@ const dropoutSpec = defineSpec("keras.layers", "Dropout", { ...layerFields, rate
 export class Dropout extends Layer<typeof dropoutSpec> {
   static readonly spec = dropoutSpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<typeof dropoutSpec>) {
     super(options, dropoutSpec);
   }
@@ -71,6 +74,9 @@ export type SpatialDropoutOptions = OptionsOf<SpatialSpec>;
 /** Drops whole channels. */
 abstract class SpatialDropout extends Layer<SpatialSpec> {
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: SpatialDropoutOptions, spec: SpatialSpec, rank: number) {
     super(options, spec);
     this.inputSpec = { ndim: rank + 2 };
@@ -128,6 +134,9 @@ const noiseSpec = defineSpec("keras.layers", "GaussianNoise", {
 export class GaussianNoise extends Layer<typeof noiseSpec> {
   static readonly spec = noiseSpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<typeof noiseSpec>) {
     super(options, noiseSpec);
   }
@@ -150,6 +159,9 @@ const gaussianSpec = defineSpec("keras.layers", "GaussianDropout", {
 export class GaussianDropout extends Layer<typeof gaussianSpec> {
   static readonly spec = gaussianSpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<typeof gaussianSpec>) {
     super(options, gaussianSpec);
   }
@@ -173,6 +185,9 @@ const alphaSpec = defineSpec("keras.layers", "AlphaDropout", {
 export class AlphaDropout extends Layer<typeof alphaSpec> {
   static readonly spec = alphaSpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<typeof alphaSpec>) {
     super(options, alphaSpec);
   }

@@ -22,6 +22,9 @@ interface TableOptions {
 /** A table of vectors [inputDim, outputDim]; its gradient sums the rows that a batch names, and no others. */
 export abstract class EmbeddingTable<S extends Spec> extends Layer<S> {
   override readonly masking = "consume";
+  override get timewise(): boolean {
+    return true;
+  }
   embeddings!: Variable;
 
   protected get table(): TableOptions {

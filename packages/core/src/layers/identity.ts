@@ -11,6 +11,9 @@ const identitySpec: LayerSpec = defineSpec("keras.layers", "Identity", layerFiel
 export class Identity extends Layer<LayerSpec> {
   static readonly spec = identitySpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<LayerSpec> = {}) {
     super(options, identitySpec);
   }
@@ -29,6 +32,9 @@ const activitySpec = defineSpec("keras.layers", "ActivityRegularization", {
 export class ActivityRegularization extends Layer<typeof activitySpec> {
   static readonly spec = activitySpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   private readonly penalty: L1L2;
   constructor(options: OptionsOf<typeof activitySpec> = {}) {
     super(options, activitySpec);
@@ -50,6 +56,9 @@ const maskingSpec = defineSpec("keras.layers", "Masking", {
 export class Masking extends Layer<typeof maskingSpec> {
   static readonly spec = maskingSpec;
   override readonly masking = "consume";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<typeof maskingSpec> = {}) {
     super(options, maskingSpec);
   }

@@ -75,6 +75,7 @@ function probe(layer: Pick<Layer, "apply">, inputs: unknown, options: CallOption
   const close = (shape: OpenShape) => shape.map((d) => d ?? standIn);
   const scope: CallScope = {
     training: false,
+    probing: true,
     losses: [],
     path: "",
     calls: 0,

@@ -1,4 +1,5 @@
 /** LayerNormalization: zero mean and unit variance within each sample (Ba et al. 2016). */
+
 import { axes, bool, defineSpec, number, type OptionsOf } from "../config/index.ts";
 import * as ops from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -7,6 +8,7 @@ import { oneShape, type ShapeTree } from "./arguments.ts";
 import { weightFields } from "./fields.ts";
 import { knownSize } from "./input-spec.ts";
 import { Layer, layerFields } from "./layer.ts";
+import { onLastAxis } from "./stepping.ts";
 
 const spec = defineSpec("keras.layers", "LayerNormalization", {
   ...layerFields,
@@ -23,6 +25,9 @@ export type LayerNormalizationOptions = OptionsOf<typeof spec>;
 export class LayerNormalization extends Layer<typeof spec> {
   static readonly spec = spec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return onLastAxis(this.options.axis, this.buildShape);
+  }
   override readonly castsIntegers = true;
   gamma: Variable | null = null;
   beta: Variable | null = null;

@@ -142,6 +142,10 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
     return this.masking === "pass" ? mask : null;
   }
 
+  /** Whether each time step (axis 1) of the output depends on the same step of the inputs alone, outside training. */
+  get timewise(): boolean {
+    return false;
+  }
   /** What runs on the host before the program: all of a host layer, the first layers of some models, usually nothing. */
   get hostStage(): HostStage | null {
     return null;

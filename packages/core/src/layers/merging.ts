@@ -33,6 +33,9 @@ function commonMask(mask: MaskTree): MaskTree {
 /** Elementwise, with broadcasting; inputs of lower rank get axes of size 1 after the batch. */
 abstract class Merge extends Layer<LayerSpec> {
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   /** `masks` are of the shape of each input, null where it has none. */
   protected abstract merge(inputs: readonly Tensor[], masks: readonly (Tensor | null)[]): Tensor;
 
@@ -181,6 +184,9 @@ const concatenateSpec = defineSpec("keras.layers", "Concatenate", {
 export class Concatenate extends Layer<typeof concatenateSpec> {
   static readonly spec = concatenateSpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return this.options.axis === -1;
+  }
   constructor(options: OptionsOf<typeof concatenateSpec> = {}) {
     super(options, concatenateSpec);
   }

@@ -1,4 +1,5 @@
 /** Further normalisations: group, root-mean-square, unit norm. */
+
 import { axes, bool, defineSpec, int, number, type OptionsOf } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import * as ops from "../tensor/ops/index.ts";
@@ -8,6 +9,7 @@ import { oneShape, type ShapeTree } from "./arguments.ts";
 import { weightFields } from "./fields.ts";
 import { knownSize } from "./input-spec.ts";
 import { Layer, layerFields } from "./layer.ts";
+import { onLastAxis } from "./stepping.ts";
 
 const groupSpec = defineSpec("keras.layers", "GroupNormalization", {
   ...layerFields,
@@ -77,6 +79,9 @@ export class RMSNormalization extends Layer<typeof rmsSpec> {
   static readonly spec = rmsSpec;
   override readonly castsIntegers = true;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return onLastAxis(this.options.axis, this.buildShape);
+  }
   scale!: Variable;
   constructor(options: OptionsOf<typeof rmsSpec> = {}) {
     super(options, rmsSpec);
@@ -107,6 +112,9 @@ export class UnitNormalization extends Layer<typeof unitSpec> {
   static readonly spec = unitSpec;
   override readonly castsIntegers = true;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return onLastAxis(this.options.axis, this.buildShape);
+  }
   constructor(options: OptionsOf<typeof unitSpec> = {}) {
     super(options, unitSpec);
   }

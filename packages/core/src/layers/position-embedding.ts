@@ -9,6 +9,7 @@ import type { Variable } from "../tensor/variable.ts";
 import { oneShape, type ShapeTree } from "./arguments.ts";
 import { knownSize } from "./input-spec.ts";
 import { type CallContext, Layer, layerFields } from "./layer.ts";
+import { currentScope } from "./scope.ts";
 
 /** The call option `startIndex` (a number or an i32 tensor []): the position of the first step; 0 by default. */
 function startIndex(context: CallContext): Tensor | number {
@@ -28,6 +29,9 @@ const learnedSpec = defineSpec("keras_hub.layers", "PositionEmbedding", {
 export class PositionEmbedding extends Layer<typeof learnedSpec> {
   static readonly spec = learnedSpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   positionEmbeddings!: Variable;
 
   constructor(options: OptionsOf<typeof learnedSpec>) {
@@ -47,6 +51,7 @@ export class PositionEmbedding extends Layer<typeof learnedSpec> {
     const [t, d] = x.shape.slice(-2);
     const start = startIndex(context);
     const { sequenceLength } = this.options;
+    if (t > sequenceLength && currentScope()?.probing) return ops.zerosLike(x);
     if (t + (typeof start === "number" ? start : 0) > sequenceLength) {
       throw new LayerwiseError(`${this.describe()} has too few positions`, {
         code: "E103",
@@ -86,6 +91,9 @@ const sineSpec = defineSpec("keras_hub.layers", "SinePositionEncoding", {
 export class SinePositionEncoding extends Layer<typeof sineSpec> {
   static readonly spec = sineSpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<typeof sineSpec> = {}) {
     super(options, sineSpec);
     this.inputSpec = { minNdim: 2 };

@@ -206,6 +206,13 @@ export abstract class ProjectedAttention<S extends LayerSpec> extends Layer<S> {
 
   // One step at a time, for generation.
 
+  /** Causal self-attention can; masks and scores are for whole sequences. */
+  canStep(options: { readonly [option: string]: unknown }, numInputs: number): boolean {
+    const { useCausalMask, ...others } = options;
+    return (
+      useCausalMask === true && numInputs === 1 && Object.values(others).every((o) => o === undefined || o === null)
+    );
+  }
   /** Empty room for the keys and values of `maxLength` steps of `batch` sequences. */
   initialCache(batch: number, maxLength: number, dtype: DType = this.dtypePolicy.compute): AttentionCache {
     this.requireBuilt("initialCache");

@@ -19,6 +19,9 @@ const reluSpec = defineSpec("keras.layers", "ReLU", {
 export class ReLU extends Layer<typeof reluSpec> {
   static readonly spec = reluSpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<typeof reluSpec> = {}) {
     super(options, reluSpec);
   }
@@ -37,6 +40,9 @@ const leakySpec = defineSpec("keras.layers", "LeakyReLU", {
 export class LeakyReLU extends Layer<typeof leakySpec> {
   static readonly spec = leakySpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<typeof leakySpec> = {}) {
     super(options, leakySpec);
   }
@@ -57,6 +63,9 @@ const eluSpec = defineSpec("keras.layers", "ELU", {
 export class ELU extends Layer<typeof eluSpec> {
   static readonly spec = eluSpec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   constructor(options: OptionsOf<typeof eluSpec> = {}) {
     super(options, eluSpec);
   }

@@ -14,6 +14,9 @@ const spec = defineSpec("keras.layers", "Rescaling", {
 export class Rescaling extends Layer<typeof spec> {
   static readonly spec = spec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   override readonly castsIntegers = true;
   constructor(options: OptionsOf<typeof spec>) {
     super(options, spec);

@@ -7,6 +7,8 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 export interface CallScope {
   training: boolean;
+  /** Whether only shapes are asked for, with stand-ins for unknown sizes: limits on them do not hold then. */
+  readonly probing?: boolean;
   /** Losses that layers added, in order. */
   readonly losses: Tensor[];
   /** Position in the tree of calls: "/0/3" is the fourth call inside the first. Not names, so renaming changes no bits. */

@@ -1,10 +1,12 @@
 /** Softmax as a layer, with masks and several axes. */
+
 import * as activations from "../activations/functions.ts";
 import { axes, defineSpec, type OptionsOf } from "../config/index.ts";
 import * as ops from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { isTensor } from "./arguments.ts";
 import { type CallContext, Layer, layerFields } from "./layer.ts";
+import { onLastAxis } from "./stepping.ts";
 
 const spec = defineSpec("keras.layers", "Softmax", {
   ...layerFields,
@@ -21,6 +23,9 @@ export function maskedSoftmax(x: Tensor, mask: Tensor, axis: number | readonly n
 export class Softmax extends Layer<typeof spec> {
   static readonly spec = spec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return onLastAxis(this.options.axis, this.buildShape);
+  }
   constructor(options: OptionsOf<typeof spec> = {}) {
     super(options, spec);
   }

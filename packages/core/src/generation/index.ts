@@ -1,0 +1,3 @@
+/** Generation. */
+export { type GenerateOptions, Generation, generate } from "./generate.ts";
+export type { SamplingOptions } from "./sampling.ts";
