@@ -4,14 +4,18 @@ import { Generator } from "../initializers/generator.ts";
 import {
   activation,
   add,
+  bidirectional,
   dense,
   embedding,
   flatten,
   globalAveragePooling1d,
+  gru,
   input,
   layerNormalization,
+  lstm,
   multiHeadAttention,
   positionEmbedding,
+  simpleRnn,
 } from "../layers/index.ts";
 import { functional, type Model, sequential } from "../models/index.ts";
 import { BytePairs, Characters } from "../text/index.ts";
@@ -53,6 +57,36 @@ test("a key-value cache gives what whole sequences give", async () => {
   const a = await generate(model, [1], { maxLength: 40, seed: 1 }).ids();
   expect([...(await generate(model, [1], { maxLength: 40, seed: 1 }).ids())]).toEqual([...a]);
   expect([...(await generate(model, [1], { maxLength: 40, seed: 2 }).ids())]).not.toEqual([...a]);
+});
+
+test("states of recurrent layers give what whole sequences give", async () => {
+  const inputs = embedding(vocabulary, 8, { inputShape: [null], embeddingsInitializer: "randomNormal" });
+  const stacked = sequential([
+    inputs,
+    lstm(12, { returnSequences: true }),
+    gru(10, { returnSequences: true }),
+    dense(vocabulary),
+  ]);
+  const last = sequential([
+    embedding(vocabulary, 8, { inputShape: [null] }),
+    simpleRnn(9),
+    dense(vocabulary, { activation: "softmax" }),
+  ]);
+  for (const model of [stacked, last]) {
+    expect(planSteps(model as never)).not.toBeNull();
+    for (const options of [{ temperature: 0 }, { seed: 5 }]) {
+      const cached = await generate(model, [1, 2, 3], { maxLength: 40, ...options }).ids();
+      expect([...cached]).toEqual([
+        ...(await generate(model, [1, 2, 3], { maxLength: 40, useCache: false, ...options }).ids()),
+      ]);
+    }
+  }
+  const both = sequential([
+    embedding(vocabulary, 8, { inputShape: [null] }),
+    bidirectional(lstm(4)),
+    dense(vocabulary),
+  ]);
+  expect(planSteps(both as never)).toBeNull();
 });
 
 test("beyond the context the model goes on from its last half", async () => {

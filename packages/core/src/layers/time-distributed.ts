@@ -15,6 +15,9 @@ const spec = defineSpec("keras.layers", "TimeDistributed", {
 export class TimeDistributed extends Layer<typeof spec> {
   static readonly spec = spec;
   override readonly masking = "pass";
+  override get timewise(): boolean {
+    return true;
+  }
   readonly layer: Layer;
   constructor(options: OptionsOf<typeof spec>) {
     super(options, spec);

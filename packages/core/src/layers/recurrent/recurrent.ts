@@ -8,6 +8,7 @@ import { Variable } from "../../tensor/variable.ts";
 import { isTensor, mapTree, oneShape, type ShapeTree, type TensorTree, treeLeaves } from "../arguments.ts";
 import { activityFields } from "../fields.ts";
 import { type CallContext, Layer, layerFields, type Masking, type MaskTree } from "../layer.ts";
+import { maskOf } from "../mask.ts";
 import { firstState, type RnnCell } from "./cell.ts";
 
 /** Options of every recurrent layer. */
@@ -108,6 +109,25 @@ export abstract class Recurrent<S extends Spec = Spec> extends Layer<S> {
       kept?.[i].assign(ops.cast(t, kept[i].dtype));
     });
     return returnState ? [output, ...(Object.values(states) as TensorTree[])] : output;
+  }
+
+  // One step at a time, for generation.
+
+  canStep(options: { readonly [option: string]: unknown }, numInputs: number): boolean {
+    const { goBackwards, returnState } = this.recurrence;
+    return !goBackwards && !returnState && numInputs === 1 && (options["initialState"] ?? null) === null;
+  }
+  /** The states before the first step. */
+  initialCache(batch: number): TensorTree {
+    return this.cell.initialStates(batch);
+  }
+  /** The outputs of further steps x [N, T, …], and the states after them. */
+  step(x: Tensor, states: TensorTree): [Tensor, TensorTree] {
+    this.requireBuilt("step");
+    this.cell.prepare([x.shape[0], ...x.shape.slice(2)], states, false);
+    const made = this.steps(x, states, maskOf(x), false);
+    this.cell.release();
+    return [made.output, made.states];
   }
 
   /** The loop over time. */
