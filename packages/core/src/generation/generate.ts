@@ -4,8 +4,8 @@ import { Generator } from "../initializers/generator.ts";
 import { isShape } from "../layers/arguments.ts";
 import type { Model } from "../models/model.ts";
 import { currentSettings } from "../tensor/config.ts";
+import { Yielder } from "../tensor/yielding.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { Yielder } from "../training/yielding.ts";
 import { checkSampling, type SamplingOptions, sampleToken } from "./sampling.ts";
 import { openSession, type Session } from "./sessions.ts";
 

@@ -5,6 +5,7 @@ import { LayerwiseError } from "../errors.ts";
 import { currentSettings } from "../tensor/config.ts";
 import { compileTogether } from "../tensor/device-program.ts";
 import type { Tree } from "../tensor/tree.ts";
+import { Yielder } from "../tensor/yielding.ts";
 import { BatchOrder } from "./batches.ts";
 import { checkBatchSize, checkCount, checkFinite } from "./checks.ts";
 import { type DataTree, type RowSource, rowCount, sliceRows } from "./data.ts";
@@ -12,7 +13,6 @@ import type { FitOptions, Logs } from "./options.ts";
 import { type StepData, storedRows } from "./step.ts";
 import { progressLine } from "./terminal.ts";
 import { overrides, type Trainer, verbosity } from "./trainer.ts";
-import { Yielder } from "./yielding.ts";
 
 interface Validation {
   readonly data: StepData;

@@ -12,6 +12,7 @@ import { currentSettings, onConfigure } from "../tensor/config.ts";
 import { type Tensor, tensorFrom } from "../tensor/tensor.ts";
 import type { Tree } from "../tensor/tree.ts";
 import { Variable } from "../tensor/variable.ts";
+import { Yielder } from "../tensor/yielding.ts";
 import { BatchOrder } from "./batches.ts";
 import { checkBatchSize, checkFinite, checkRows } from "./checks.ts";
 import { withClassWeight } from "./class-weight.ts";
@@ -33,7 +34,6 @@ import {
   storedRows,
 } from "./step.ts";
 import { progressLine } from "./terminal.ts";
-import { Yielder } from "./yielding.ts";
 
 /** Compiled steps kept for reuse; more kinds of batches than this are compiled again when they return. */
 const maxSteps = 32;
