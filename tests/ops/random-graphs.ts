@@ -20,15 +20,18 @@ const maxSize = 4000;
 
 /** A graph of `steps` random ops over three inputs, with up to four results. Its values stay of moderate size. */
 export function randomGraph(seed: number, steps = 14): Sample {
-  const pick = chooser(seed);
-  const one = <T>(list: readonly T[]): T => list[pick(list.length)];
-  const dims = [one(sizes), one(sizes), one(sizes)];
+  const source = chooser(seed);
+  const dims = [source(sizes.length), source(sizes.length), source(sizes.length)].map((i) => sizes[i]);
   const shapes = [dims, dims.slice(1), dims.slice(2)];
   return {
     name: `seed ${seed}`,
     inputs: shapes.map((s, i) => floats(s, -1.5, 1.5, seed * 3 + i)),
     gradient: true,
     build: (...inputs) => {
+      // The same choices at every call.
+      const pick = chooser(seed);
+      for (let i = 0; i < 3; i++) pick(sizes.length);
+      const one = <T>(list: readonly T[]): T => list[pick(list.length)];
       const pool: Value[] = [...inputs];
       const recent = () => pool[Math.max(0, pool.length - 1 - pick(Math.min(pool.length, 6)))];
       for (let i = 0; i < steps; i++) {

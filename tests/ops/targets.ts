@@ -1,5 +1,5 @@
 /** Runs a graph on a device, from compilation to the bytes of its outputs. */
-import { compileGraph } from "../../packages/core/src/compiler/compile.ts";
+import { type CompiledGraph, compileGraph } from "../../packages/core/src/compiler/compile.ts";
 import { decodeBf16, decodeF16, encodeBf16, encodeF16 } from "../../packages/core/src/graph/half.ts";
 import type { Value } from "../../packages/core/src/graph/node.ts";
 import type { RefArray } from "../../packages/core/src/graph/reference/array.ts";
@@ -20,6 +20,10 @@ function toNumbers(x: TypedArray, dtype: DType): Float64Array {
 
 const bytesOf = (x: TypedArray) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
 
+export function compileFor(device: Device, inputs: readonly Value[], outputs: readonly Value[]): CompiledGraph {
+  return compileGraph({ name: "suite", inputs, outputs, writes: [] }, device.profile);
+}
+
 /** The outputs as numbers, computed by the device. */
 export function runOn(
   device: Device,
@@ -27,7 +31,7 @@ export function runOn(
   feed: ReadonlyMap<Value, RefArray>,
   outputs: readonly Value[],
 ): Float64Array[] {
-  const graph = compileGraph({ name: "suite", inputs, outputs, writes: [] }, device.profile);
+  const graph = compileFor(device, inputs, outputs);
   const executable = device.compile(graph.program);
   try {
     const arena = device.arena(executable);

@@ -38,7 +38,7 @@ export * as regularizers from "./regularizers/index.ts";
 export * as schedules from "./schedules/index.ts";
 export { configure, currentSettings, type Settings } from "./tensor/config.ts";
 export type { DeviceOptions, DeviceProvider } from "./tensor/device.ts";
-export { provideNative } from "./tensor/device.ts";
+export { activeDevice, provideNative } from "./tensor/device.ts";
 export { customGradient, grad, jit, stopGradient, valueAndGrad } from "./tensor/functions.ts";
 export * as ops from "./tensor/ops/index.ts";
 export * as random from "./tensor/random.ts";

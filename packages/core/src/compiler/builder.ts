@@ -25,25 +25,37 @@ function isLoopVar(x: Index): x is LoopVar {
 
 /** Sums indices into one affine form; terms of the same variable are merged and zero strides dropped. */
 export function affine(...parts: Index[]): Affine {
+  // One of the hottest functions of compilation: forms have few terms, so that plain arrays are the fastest.
+  if (parts.length === 1 && typeof parts[0] === "object" && !isLoopVar(parts[0])) {
+    const [only] = parts;
+    if (only.terms.every((t) => t.stride !== 0 && t.variable.extent !== 1)) return only;
+  }
   let constant = 0;
   let dynamic: Operand | undefined;
-  const strides = new Map<LoopVar, number>();
+  const terms: { variable: LoopVar; stride: number }[] = [];
+  const add = (variable: LoopVar, stride: number): void => {
+    if (variable.extent === 1) return;
+    for (let i = 0; i < terms.length; i++) {
+      if (terms[i].variable !== variable) continue;
+      terms[i].stride += stride;
+      return;
+    }
+    terms.push({ variable, stride });
+  };
   for (const p of parts) {
     if (typeof p === "number") constant += p;
-    else if (isLoopVar(p)) strides.set(p, (strides.get(p) ?? 0) + 1);
+    else if (isLoopVar(p)) add(p, 1);
     else {
       constant += p.constant;
-      for (const t of p.terms) strides.set(t.variable, (strides.get(t.variable) ?? 0) + t.stride);
+      for (const t of p.terms) add(t.variable, t.stride);
       if (p.dynamic) {
         if (dynamic) throw new Error("affine: two dynamic parts; add them in the kernel first");
         dynamic = p.dynamic;
       }
     }
   }
-  const terms = [...strides]
-    .filter(([v, s]) => s !== 0 && v.extent !== 1)
-    .map(([variable, stride]) => ({ variable, stride }));
-  return dynamic ? { constant, terms, dynamic } : { constant, terms };
+  const kept = terms.some((t) => t.stride === 0) ? terms.filter((t) => t.stride !== 0) : terms;
+  return dynamic ? { constant, terms: kept, dynamic } : { constant, terms: kept };
 }
 
 /** `index · factor`. An affine form with a dynamic part cannot be scaled. */

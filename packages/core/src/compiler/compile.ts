@@ -271,21 +271,36 @@ function buildProgram(
   slots: number,
 ): LoopProgram {
   const kernels: Kernel[] = [];
-  const known = new Map<string, number>();
+  const known = new Map<string, { readonly index: number; readonly kernel: Kernel; text: string | null }[]>();
   let scratch = 0;
+  const indexOf = (kernel: Kernel): number => {
+    // Kernels that differ nearly always differ in their sizes; their text is long and made only when they do not.
+    const sizes = `${kernel.grid.map((v) => v.extent)}|${kernel.buffers.map((b) => b.size)}|${kernel.body.length}`;
+    const similar = known.get(sizes) ?? [];
+    known.set(sizes, similar);
+    const text = similar.length > 0 ? textOf(kernel) : null;
+    const same = similar.find((k) => {
+      k.text ??= textOf(k.kernel);
+      return k.text === text;
+    });
+    if (same) return same.index;
+    const index = kernels.push(kernel) - 1;
+    similar.push({ index, kernel, text });
+    scratch = Math.max(scratch, scratchBytes(kernel));
+    return index;
+  };
   const calls: KernelCall[] = steps.map((s) => {
-    const key = JSON.stringify([s.kernel.buffers, s.kernel.grid, s.kernel.body], (_, v) =>
-      typeof v === "number" && (!Number.isFinite(v) || Object.is(v, -0)) ? `${Object.is(v, -0) ? "-0" : v}` : v,
-    );
-    let index = known.get(key);
-    if (index === undefined) {
-      index = kernels.push(s.kernel) - 1;
-      known.set(key, index);
-      scratch = Math.max(scratch, scratchBytes(s.kernel));
-    }
+    const index = indexOf(s.kernel);
     return { kernel: index, bindings: s.places.map(bind), label: s.label };
   });
   const blob = new Uint8Array(constantBytes);
   for (const c of constants) blob.set(new Uint8Array(c.data.buffer, c.data.byteOffset, c.data.byteLength), c.offset);
   return { kernels, stages: makeStages(calls, kernels), arenaBytes, constants: blob, scratchBytes: scratch, slots };
+}
+
+/** Equal for kernels that compute the same, whatever their names. */
+function textOf(kernel: Kernel): string {
+  return JSON.stringify([kernel.buffers, kernel.grid, kernel.body], (_, v) =>
+    typeof v === "number" && (!Number.isFinite(v) || Object.is(v, -0)) ? `${Object.is(v, -0) ? "-0" : v}` : v,
+  );
 }

@@ -1,6 +1,7 @@
 /** Elementary functions against float64 over every binade: within 5 ULP with fma and without, the same bits on both targets. */
 import { describe, expect, it } from "vitest";
-import { difference, floatsOf, runInterpreter, runWasm } from "../targets/test-kernels.ts";
+import { nativeDifference, nativeMissing } from "../../../layerwise/src/native/testing.ts";
+import { compared, difference, floatsOf, runInterpreter, runWasm } from "../targets/test-kernels.ts";
 import { KernelBuilder, scaled } from "./builder.ts";
 import type { Kernel, Operand } from "./loopir.ts";
 import * as math from "./math.ts";
@@ -234,4 +235,15 @@ it("is exact where the result is a whole number or a half", () => {
       const kernel = unaryKernel(f, 1, 1);
       expect(floatsOf(runInterpreter(kernel, { x: [x] }, { fma }), kernel, "y")[0]).toBe(y);
     }
+});
+
+describe.skipIf(nativeMissing !== null)("native code gives the interpreter's bits", () => {
+  it.each([{ strict: false }, { strict: true }, { strict: false, lanes: 4 }, { strict: true, lanes: 8 }] as const)(
+    "for all the kernels above, %o",
+    (options) => {
+      expect(compared.length).toBeGreaterThan(0);
+      expect(nativeDifference(compared, options)).toBeNull();
+    },
+    600_000,
+  );
 });

@@ -22,7 +22,7 @@ const pageBytes = 65536;
  * Scratch, then the buffers one after the other with their slack: the first two begin and end where the memory does
  * (as far as alignment allows), so that wild accesses trap. What lies between is a pattern.
  */
-function layOut(kernel: Kernel): { offsets: number[]; scratch: number; pages: number } {
+export function layOut(kernel: Kernel): { offsets: number[]; scratch: number; pages: number } {
   const named = kernel.buffers.filter((b) => b.access !== "scratch");
   const room = (b: Buffer) => Math.ceil((b.size * storageBytes[b.type]) / 64) * 64 + 64;
   const pages = Math.ceil((named.reduce((sum, b) => sum + room(b), 0) + scratchBytes(kernel)) / pageBytes);
@@ -37,7 +37,12 @@ function layOut(kernel: Kernel): { offsets: number[]; scratch: number; pages: nu
   return { offsets: kernel.buffers.map((b) => places.get(b) ?? -1), scratch: low, pages };
 }
 
-function fill(kernel: Kernel, buffer: ArrayBufferLike, offsets: readonly number[], contents: Contents): Region[] {
+export function fill(
+  kernel: Kernel,
+  buffer: ArrayBufferLike,
+  offsets: readonly number[],
+  contents: Contents,
+): Region[] {
   const bytes = new Uint8Array(buffer);
   for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 37 + 11) & 127;
   return kernel.buffers.map((b, i) => {
@@ -122,29 +127,38 @@ export function floatsOf(memory: Memory, kernel: Kernel, name: string): Float32A
   return new Float32Array(memory.bytes, memory.regions[i].offset, kernel.buffers[i].size);
 }
 
+/** Everything that `difference` has compared in this process, so that a slower compiler can take it all at once. */
+export const compared: { readonly kernel: Kernel; readonly contents: Contents }[] = [];
+
 /**
  * The first difference between the two targets, with fma and without, or null. Bytes outside the buffers count too:
  * nothing may be written there.
  */
 export function difference(kernel: Kernel, contents: Contents, options: Omit<RunOptions, "fma"> = {}): string | null {
+  compared.push({ kernel, contents });
   for (const fma of [true, false]) {
     const expected = runInterpreter(kernel, contents, { ...options, fma });
     const actual = runWasm(kernel, contents, { ...options, fma });
-    const covered = new Uint8Array(actual.bytes.byteLength);
-    for (const [i, b] of kernel.buffers.entries()) {
-      if (b.access === "scratch") continue;
-      covered.fill(1, actual.regions[i].offset, actual.regions[i].offset + b.size * storageBytes[b.type]);
-      const want = bitsOf(expected, kernel, b);
-      const got = bitsOf(actual, kernel, b);
-      const n = want.findIndex((x, k) => x !== got[k]);
-      if (n >= 0) {
-        return `${b.name}[${n}] with fma ${fma}: interpreter 0x${want[n].toString(16)}, wasm 0x${got[n].toString(16)}`;
-      }
-    }
-    const [a, b] = [new Uint8Array(expected.bytes), new Uint8Array(actual.bytes)];
-    for (let n = 0; n < covered.length; n++) {
-      if (!covered[n] && a[n] !== b[n]) return `byte ${n} outside all buffers was written`;
-    }
+    const found = differenceOf(kernel, expected, actual, "wasm");
+    if (found) return `with fma ${fma}: ${found}`;
+  }
+  return null;
+}
+
+/** The first difference between two memories after a kernel, or null. */
+export function differenceOf(kernel: Kernel, expected: Memory, actual: Memory, target: string): string | null {
+  const covered = new Uint8Array(actual.bytes.byteLength);
+  for (const [i, b] of kernel.buffers.entries()) {
+    if (b.access === "scratch") continue;
+    covered.fill(1, actual.regions[i].offset, actual.regions[i].offset + b.size * storageBytes[b.type]);
+    const want = bitsOf(expected, kernel, b);
+    const got = bitsOf(actual, kernel, b);
+    const n = want.findIndex((x, k) => x !== got[k]);
+    if (n >= 0) return `${b.name}[${n}]: interpreter 0x${want[n].toString(16)}, ${target} 0x${got[n].toString(16)}`;
+  }
+  const [a, b] = [new Uint8Array(expected.bytes), new Uint8Array(actual.bytes)];
+  for (let n = 0; n < covered.length; n++) {
+    if (!covered[n] && a[n] !== b[n]) return `byte ${n} outside all buffers was written`;
   }
   return null;
 }

@@ -110,6 +110,11 @@ export function currentDevice(): Device {
   return current;
 }
 
+/** Where programs run: "native", "wasm", "interpreter" or "reference". Opens the device if need be. */
+export function activeDevice(): string {
+  return deviceName() === "reference" ? "reference" : currentDevice().name;
+}
+
 /**
  * The device to use instead of one whose compiler has failed: wasm, if the native target was chosen by nobody. Programs
  * that were compiled before stay usable. Throws the failure where the device was asked for, or is not at fault.

@@ -104,7 +104,7 @@ export class NativeDevice implements Device {
   }
   free(block: Block): void {
     this.bytes -= block.bytes;
-    this.rt.free((block as NativeBlock).pointer);
+    this.rt.free((block as NativeBlock).pointer, block.bytes);
   }
   view(block: Block, offset: number, bytes: number): Uint8Array {
     return new Uint8Array((block as NativeBlock).memory, offset, bytes);

@@ -16,6 +16,7 @@ export const runtimeSource = `
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #if defined(__linux__) && !defined(LW_NO_FUTEX)
 #define LW_FUTEX
@@ -168,13 +169,23 @@ EXPORT void *lw_open(const char *path) { return dlopen(path, RTLD_NOW | RTLD_LOC
 EXPORT const char *lw_error(void) { const char *e = dlerror(); return e ? e : ""; }
 EXPORT uint64_t lw_symbol(void *library, const char *name) { return (uint64_t)(uintptr_t)dlsym(library, name); }
 
+/* Zeroed and aligned memory with room behind it. Large blocks come from the system page by page, as they are first touched. */
+#define LARGE (1 << 20)
 EXPORT void *lw_alloc(int64_t bytes) {
-  void *p = NULL;
-  if (posix_memalign(&p, bytes >= (1 << 21) ? 4096 : 64, (size_t)bytes + 128)) return NULL;
-  memset(p, 0, (size_t)bytes + 128);
-  return p;
+  size_t need = (size_t)bytes + 128;
+  if (bytes < LARGE) {
+    void *p = NULL;
+    if (posix_memalign(&p, 64, need)) return NULL;
+    memset(p, 0, need);
+    return p;
+  }
+  char *p = mmap(NULL, need, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p == MAP_FAILED ? NULL : p;
 }
-EXPORT void lw_free(void *p) { free(p); }
+EXPORT void lw_free(void *p, int64_t bytes) {
+  if (bytes < LARGE) free(p);
+  else munmap(p, (size_t)bytes + 128);
+}
 
 EXPORT void *lw_pool(int32_t threads) {
   pool_t *pool = NULL;

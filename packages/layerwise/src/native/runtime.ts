@@ -44,7 +44,7 @@ export function openRuntime(toolchain: Toolchain): Runtime {
   runtime = {
     koffi,
     alloc: lib.func("void *lw_alloc(int64_t bytes)"),
-    free: lib.func("void lw_free(void *p)"),
+    free: lib.func("void lw_free(void *p, int64_t bytes)"),
     pool: lib.func("void *lw_pool(int32_t threads)"),
     poolFree: lib.func("void lw_pool_free(void *pool)"),
     program: lib.func(

@@ -130,8 +130,13 @@ class KernelEmitter {
             : x.value === -2147483648
               ? "INT32_MIN"
               : String(x.value | 0);
-    if (width === 1) return scalar;
-    return `splat_${x.type === "mask" ? "i" : letter[x.type]}${width}(${scalar})`;
+    return splat(x.type, width, scalar);
+  }
+  /** One lane of a value, as a scalar. */
+  private lane(x: Operand, lane: number): string {
+    const { width } = this.shape(x.lanes);
+    const register = this.ref(x, Math.floor(lane / width), width);
+    return width === 1 ? register : `(${register})[${lane % width}]`;
   }
   private define(dst: Local, code: (r: number, width: number) => string, constant = true): void {
     const { count, width } = this.shape(dst.lanes);
@@ -187,10 +192,9 @@ class KernelEmitter {
           return s.a.type === "f32" ? `(${letter[s.dst.type]}1)bits_i1(${a})` : `(${letter[s.dst.type]}1)${a}`;
         });
       case "splat":
+        // A scalar mask is 0 or 1, a lane of a vector mask 0 or -1.
         return this.define(s.dst, (_, w) =>
-          s.dst.type === "mask"
-            ? `splat_i${w}(-${this.ref(s.a, 0, 1)})`
-            : `splat_${letter[s.dst.type]}${w}(${this.ref(s.a, 0, 1)})`,
+          splat(s.dst.type, w, s.dst.type === "mask" && w > 1 ? `-${this.ref(s.a, 0, 1)}` : this.ref(s.a, 0, 1)),
         );
       case "any": {
         const { count, width } = this.shape(s.a.lanes);
@@ -199,15 +203,10 @@ class KernelEmitter {
         );
         return this.define(s.dst, () => parts.join(" | "));
       }
-      case "extract": {
-        const { width } = this.shape(s.a.lanes);
-        return this.define(s.dst, () => `(${this.ref(s.a, Math.floor(s.lane / width), width)})[${s.lane % width}]`);
-      }
-      case "broadcastLane": {
-        const { width } = this.shape(s.a.lanes);
-        const lane = `(${this.ref(s.a, Math.floor(s.lane / width), width)})[${s.lane % width}]`;
-        return this.define(s.dst, (_, w) => `splat_${s.dst.type === "mask" ? "i" : letter[s.dst.type]}${w}(${lane})`);
-      }
+      case "extract":
+        return this.define(s.dst, () => this.lane(s.a, s.lane));
+      case "broadcastLane":
+        return this.define(s.dst, (_, w) => splat(s.dst.type, w, this.lane(s.a, s.lane)));
       case "iota":
         return this.define(s.dst, (r, w) => `(i${w}){${Array.from({ length: w }, (_, i) => r * w + i).join(", ")}}`);
       case "index":
@@ -295,6 +294,11 @@ class KernelEmitter {
       }
     }
   }
+}
+
+/** A scalar in every lane. */
+function splat(type: ValueType, w: number, a: string): string {
+  return w === 1 ? a : `splat_${type === "mask" ? "i" : letter[type]}${w}(${a})`;
 }
 
 function unary(op: string, t: string, w: number, a: string): string {

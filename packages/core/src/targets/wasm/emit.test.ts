@@ -1,5 +1,6 @@
 /** Kernels as WebAssembly give the interpreter's bits: statements, types, lanes, memory. */
 import { describe, expect, it } from "vitest";
+import { nativeDifference, nativeMissing } from "../../../../layerwise/src/native/testing.ts";
 import { affine, dynamic, KernelBuilder, scaled } from "../../compiler/builder.ts";
 import type {
   Affine,
@@ -12,7 +13,7 @@ import type {
   UnaryOp,
   ValueType,
 } from "../../compiler/loopir.ts";
-import { bitsOf, difference, runInterpreter } from "../test-kernels.ts";
+import { bitsOf, compared, difference, runInterpreter } from "../test-kernels.ts";
 import { emitKernel } from "./emit.ts";
 
 const lanesTried = [1, 4, 8, 16];
@@ -609,4 +610,15 @@ describe("random kernels", () => {
       expect(difference(kernel, contents), `seed ${seed}`).toBeNull();
     }
   });
+});
+
+describe.skipIf(nativeMissing !== null)("native code gives the interpreter's bits", () => {
+  it.each([{ strict: false }, { strict: true }, { strict: false, lanes: 4 }, { strict: true, lanes: 8 }] as const)(
+    "for all the kernels above, %o",
+    (options) => {
+      expect(compared.length).toBeGreaterThan(0);
+      expect(nativeDifference(compared, options)).toBeNull();
+    },
+    600_000,
+  );
 });
