@@ -93,8 +93,10 @@ export function callOp(
   inputs: readonly Tensor[],
 ): unknown {
   const own = renamed[name] ?? camel(name);
-  // biome-ignore lint/suspicious/noExplicitAny: looked up by name.
-  const f = (ops as any)[own] as ((...xs: unknown[]) => unknown) | undefined;
+  const f = own
+    .split(".")
+    // biome-ignore lint/suspicious/noExplicitAny: looked up by name.
+    .reduce((at: any, part) => at?.[part], ops) as ((...xs: unknown[]) => unknown) | undefined;
   if (!f) throw new Skip(`op ${name}`);
   const fill = (x: Json): unknown => {
     if (x !== null && typeof x === "object" && !Array.isArray(x) && "$" in x) return inputs[x["$"] as number];
@@ -107,6 +109,12 @@ export function callOp(
   const positional = args.map(fill);
   if (own === "meshgrid") return f(positional, kwargs["indexing"]);
   if (variadic.has(own)) return f(...positional);
+  // Two of Keras' backends take images without a data format for channels first here; the case comes from them.
+  if (name === "image.gaussian_blur" && !("data_format" in kwargs)) return f(...positional, "channelsFirst");
+  if (optional.has(own)) {
+    const options = Object.fromEntries(Object.entries(kwargs).map(([k, v]) => [camel(k), fill(v)]));
+    return f(...positional, options);
+  }
   const names = (parameters[own] ?? "").split(" ");
   const tail: unknown[] = [];
   for (const [key, value] of Object.entries(kwargs)) {
@@ -123,3 +131,9 @@ export function callOp(
 /** Where the camelCase of Keras' name is not our name. */
 const renamed: Record<string, string> = {};
 const variadic = new Set(["einsum"]);
+/** Functions whose keyword arguments are one object. */
+const optional = new Set(
+  "resize padImages cropImages mapCoordinates affineTransform perspectiveTransform extractPatches"
+    .split(" ")
+    .map((f) => `image.${f}`),
+);

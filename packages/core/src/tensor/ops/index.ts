@@ -6,6 +6,7 @@ export { averagePool, conv, convTranspose, type DataFormat, depthwiseConv, maxPo
 export * from "./elementwise.ts";
 export { type Complex, fft, fft2, ifft, ifft2, irfft, rfft } from "./fourier.ts";
 export { extractSequences, istft, overlapAdd, stft } from "./frames.ts";
+export * as image from "./image/index.ts";
 export * from "./linalg.ts";
 export * from "./nn.ts";
 export * from "./order.ts";
