@@ -40,6 +40,17 @@ import {
 import { GroupQueryAttention } from "./group-query-attention.ts";
 import { HashedCrossing, Hashing } from "./hashing.ts";
 import { ActivityRegularization, Identity, Masking } from "./identity.ts";
+import {
+  CenterCrop,
+  RandomBrightness,
+  RandomContrast,
+  RandomCrop,
+  RandomFlip,
+  RandomRotation,
+  RandomTranslation,
+  RandomZoom,
+  Resizing,
+} from "./images/index.ts";
 import { LayerNormalization } from "./layer-normalization.ts";
 import { IntegerLookup, StringLookup } from "./lookup.ts";
 import { MelSpectrogram } from "./mel-spectrogram.ts";
@@ -134,6 +145,15 @@ export const layerClasses = {
   integerLookup: IntegerLookup,
   activityRegularization: ActivityRegularization,
   masking: Masking,
+  centerCrop: CenterCrop,
+  randomBrightness: RandomBrightness,
+  randomContrast: RandomContrast,
+  randomCrop: RandomCrop,
+  randomFlip: RandomFlip,
+  randomRotation: RandomRotation,
+  randomTranslation: RandomTranslation,
+  randomZoom: RandomZoom,
+  resizing: Resizing,
   layerNormalization: LayerNormalization,
   melSpectrogram: MelSpectrogram,
   add: Add,

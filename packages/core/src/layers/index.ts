@@ -25,6 +25,7 @@ export * from "./hashing.ts";
 export { HostLayer } from "./host-layer.ts";
 export type { HostStage } from "./host-stage.ts";
 export * from "./identity.ts";
+export * from "./images/index.ts";
 export { InputLayer, type InputOptions, input } from "./input-layer.ts";
 export { type CallContext, type CallOptions, Layer, layerFields, type Masking } from "./layer.ts";
 export { LayerNormalization, type LayerNormalizationOptions, layerNormalization } from "./layer-normalization.ts";

@@ -15,6 +15,11 @@ export function bernoulli(shape: Shape, probability: number, seed: number | null
   return new Tensor(random.bernoulli(key(seed), probability, shape));
 }
 
+/** Even in [0, 1): f32 of `shape`. */
+export function uniform(shape: Shape, seed: number | null): Tensor {
+  return new Tensor(random.uniform(key(seed), shape));
+}
+
 /** Normal with `mean` and `stddev`. */
 export function normal(shape: Shape, mean: number, stddev: number, dtype: DType, seed: number | null): Tensor {
   const z = random.normal(key(seed), shape);
