@@ -13,5 +13,10 @@ export type Example = (options?: ExampleOptions) => Promise<Record<string, numbe
 export const examples: Readonly<Record<string, () => Promise<{ readonly run: Example }>>> = {
   "airline-passengers": () => import("./airline-passengers.ts"),
   "beijing-air": () => import("./beijing-air.ts"),
+  "film-reviews": () => import("./film-reviews.ts"),
+  "hotel-reviews": () => import("./hotel-reviews.ts"),
+  questions: () => import("./questions.ts"),
+  sentiment: () => import("./sentiment.ts"),
+  shakespeare: () => import("./shakespeare.ts"),
   "spoken-digits": () => import("./spoken-digits.ts"),
 };
