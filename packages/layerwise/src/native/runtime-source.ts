@@ -180,7 +180,12 @@ EXPORT void *lw_alloc(int64_t bytes) {
     return p;
   }
   char *p = mmap(NULL, need, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return p == MAP_FAILED ? NULL : p;
+  if (p == MAP_FAILED) return NULL;
+#ifdef MADV_HUGEPAGE
+  /* In large pages, where the system gives them on request: fewer faults, fewer address look-ups. */
+  if (bytes >= 4 * LARGE) madvise(p, need, MADV_HUGEPAGE);
+#endif
+  return p;
 }
 EXPORT void lw_free(void *p, int64_t bytes) {
   if (bytes < LARGE) free(p);
