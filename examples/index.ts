@@ -14,6 +14,7 @@ export const examples: Readonly<Record<string, () => Promise<{ readonly run: Exa
   "airline-passengers": () => import("./airline-passengers.ts"),
   "beijing-air": () => import("./beijing-air.ts"),
   "film-reviews": () => import("./film-reviews.ts"),
+  gpt: () => import("./gpt.ts"),
   "hotel-reviews": () => import("./hotel-reviews.ts"),
   questions: () => import("./questions.ts"),
   sentiment: () => import("./sentiment.ts"),
