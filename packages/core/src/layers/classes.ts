@@ -88,6 +88,7 @@ import { Permute, RepeatVector, Reshape } from "./reshape.ts";
 import { ReversibleEmbedding } from "./reversible-embedding.ts";
 import { SeparableConv1D, SeparableConv2D } from "./separable-conv.ts";
 import { Softmax } from "./softmax.ts";
+import { SpectralNormalization } from "./spectral-normalization.ts";
 import { STFTSpectrogram } from "./stft-spectrogram.ts";
 import { TextVectorization } from "./text-vectorization.ts";
 import { TimeDistributed } from "./time-distributed.ts";
@@ -193,6 +194,7 @@ export const layerClasses = {
   separableConv1D: SeparableConv1D,
   separableConv2D: SeparableConv2D,
   softmax: Softmax,
+  spectralNormalization: SpectralNormalization,
   sTFTSpectrogram: STFTSpectrogram,
   simpleRNN: SimpleRNN,
   simpleRNNCell: SimpleRNNCell,

@@ -54,6 +54,7 @@ export * from "./reshape.ts";
 export { ReversibleEmbedding, type ReversibleEmbeddingOptions, reversibleEmbedding } from "./reversible-embedding.ts";
 export * from "./separable-conv.ts";
 export { Softmax, softmax } from "./softmax.ts";
+export { SpectralNormalization, spectralNormalization } from "./spectral-normalization.ts";
 export { STFTSpectrogram, type STFTSpectrogramOptions, stftSpectrogram } from "./stft-spectrogram.ts";
 export { TextVectorization, type TextVectorizationOptions, textVectorization } from "./text-vectorization.ts";
 export { TimeDistributed, timeDistributed } from "./time-distributed.ts";

@@ -176,6 +176,10 @@ const cases: Record<string, [(o?: Options) => Layer, LayerCase]> = {
     (o) => l.groupQueryAttention(2, 4, 2, { ...o, useBias: false }) as never,
     { input: pair([2, 3, 6], [2, 5, 6]), output: [2, 3, 6], trainable: 4 },
   ],
+  spectralNormalization: [
+    (o) => l.spectralNormalization(l.dense(3, { ...o }), { ...o }) as never,
+    { input: [2, 4], output: [2, 3], trainable: 2, frozen: 1 },
+  ],
   reversibleEmbedding: [
     (o) => l.reversibleEmbedding(5, 3, { ...o }) as never,
     { input: [2, 4], output: [2, 4, 3], trainable: 1, dtype: "i32" },
@@ -286,6 +290,25 @@ describe("layers", () => {
     layer.trainable = false;
     layer.apply(x, { training: true });
     expect(array(layer.movingMean.read())).toEqual([1, 2]);
+  });
+  it("brings the kernel's largest singular value to 1 in training, and leaves zeros alone", () => {
+    const inner = l.dense(2, { useBias: false });
+    const layer = l.spectralNormalization(inner, { powerIterations: 30 });
+    layer.buildFor([null, 2]);
+    layer.setWeights([
+      [[0.3, 0.1]],
+      [
+        [3, 0],
+        [0, 4],
+      ],
+    ]);
+    const x = tensor([[1, 1]]);
+    expect(array(layer.apply<Tensor>(x))).toEqual([[3, 4]]);
+    const [[a, b]] = array(layer.apply<Tensor>(x, { training: true })) as number[][];
+    expect(a).toBeCloseTo(0.75, 4);
+    expect(b).toBeCloseTo(1, 4);
+    inner.kernel.overwrite(new Float32Array(4));
+    expect(array(layer.apply<Tensor>(x, { training: true }))).toEqual([[0, 0]]);
   });
   it("runs a layer of one's own", () => {
     class Scale extends l.Layer {
