@@ -1,6 +1,8 @@
 /** Embedding: a vector per index. */
 import { bool, defineSpec, int, type OptionsOf, type Spec } from "../config/index.ts";
+import { LayerwiseError } from "../errors.ts";
 import { cast, gather } from "../graph/ops/index.ts";
+import type { TypedArray } from "../graph/types.ts";
 import * as ops from "../tensor/ops/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Variable } from "../tensor/variable.ts";
@@ -19,6 +21,34 @@ interface TableOptions {
   readonly maskZero: boolean;
 }
 
+/** An input of a model that holds row numbers of a table. */
+export interface IndexInput {
+  /** Which leaf of the model's inputs. */
+  readonly input: number;
+  readonly table: { readonly size: number; readonly layer: string };
+}
+
+/** Arrays whose numbers were found to be rows of a table of this size; data is often used again. */
+const checked = new WeakMap<ArrayLike<number>, number>();
+
+/** Refuses indices outside 0 … size - 1 in data on the host, with row and value (E308). */
+export function checkIndices(data: TypedArray, rowSize: number, { size, layer }: IndexInput["table"]): void {
+  if ((checked.get(data) ?? Number.POSITIVE_INFINITY) <= size) return;
+  for (let i = 0; i < data.length; i++) {
+    const index = data[i];
+    if (index >= 0 && index < size) continue;
+    const row = Math.floor(i / rowSize);
+    throw new LayerwiseError(`an index is outside the table of ${layer}`, {
+      code: "E308",
+      layer,
+      received: `${index} in row ${row}, element ${i - row * rowSize}`,
+      expected: `0 … ${size - 1}`,
+      hint: "inputDim is the largest index plus 1",
+    });
+  }
+  checked.set(data, size);
+}
+
 /** A table of vectors [inputDim, outputDim]; its gradient sums the rows that a batch names, and no others. */
 export abstract class EmbeddingTable<S extends Spec> extends Layer<S> {
   override readonly masking = "consume";
@@ -27,13 +57,22 @@ export abstract class EmbeddingTable<S extends Spec> extends Layer<S> {
   }
   embeddings!: Variable;
 
+  get indexTable(): IndexInput["table"] {
+    return { size: this.table.inputDim, layer: this.describe() };
+  }
   protected get table(): TableOptions {
     return this.options as unknown as TableOptions;
   }
   override build(): void {
     this.embeddings = this.addOptionWeight("embeddings", [this.table.inputDim, this.table.outputDim]);
   }
+  /** Data on the host is checked; indices that a program computes are clamped to the table. */
   call(x: Tensor, _context?: CallContext): Tensor {
+    const { node } = x.value;
+    if (node.op.name === "constant" && x.size > 0) {
+      const { data } = node.attrs as { readonly data: TypedArray };
+      checkIndices(data, data.length / (x.shape[0] ?? 1), this.indexTable);
+    }
     return new Tensor(gather(this.read(this.embeddings).value, cast(x.value, "i32"), 0));
   }
   override computeMask(inputs: TensorTree): MaskTree {

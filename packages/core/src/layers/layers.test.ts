@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { functional } from "../models/functional.ts";
+import { sequential } from "../models/sequential.ts";
 import { installOracles } from "../oracles.ts";
 import { configure } from "../tensor/config.ts";
 import { type NestedNumbers, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -309,6 +311,38 @@ describe("layers", () => {
     expect(b).toBeCloseTo(1, 4);
     inner.kernel.overwrite(new Float32Array(4));
     expect(array(layer.apply<Tensor>(x, { training: true }))).toEqual([[0, 0]]);
+  });
+  it("refuses indices outside an embedding's table, with row and value", async () => {
+    const layer = l.embedding(4, 2, { name: "words" });
+    expect(() =>
+      layer.apply(
+        tensor(
+          [
+            [0, 3],
+            [1, 4],
+          ],
+          undefined,
+          "i32",
+        ),
+      ),
+    ).toThrow(/E308: an index is outside the table of embedding "words"[\s\S]*4 in row 1, element 1[\s\S]*0 … 3/);
+    const model = sequential([l.embedding(4, 2, { inputShape: [2] }), l.flatten(), l.dense(1)]);
+    model.compile({ loss: "meanSquaredError" });
+    const bad = tensor(
+      [
+        [0, 3],
+        [-1, 2],
+      ],
+      undefined,
+      "i32",
+    );
+    await expect(model.fit(bad, tensor([[0], [1]]), { verbose: 0 })).rejects.toThrow(
+      /E308[\s\S]*-1 in row 1, element 0/,
+    );
+    await expect(model.predict(bad, { verbose: 0 })).rejects.toThrow(/E308/);
+    const ids = l.input([2], { dtype: "int32" });
+    const graph = functional({ inputs: ids, outputs: l.embedding(3, 2).apply(ids) });
+    await expect(graph.predict(tensor([[0, 3]], undefined, "i32"), { verbose: 0 })).rejects.toThrow(/E308[\s\S]*0 … 2/);
   });
   it("runs a layer of one's own", () => {
     class Scale extends l.Layer {

@@ -10,6 +10,7 @@ import {
   type ShapeTree,
   type TensorTree,
 } from "../layers/arguments.ts";
+import { EmbeddingTable, type IndexInput } from "../layers/embedding.ts";
 import type { HostStage } from "../layers/host-stage.ts";
 import { isOpen } from "../layers/infer.ts";
 import { type CallOptions, type Layer, type LayerSpec, layerFields, type MaskTree } from "../layers/layer.ts";
@@ -86,6 +87,14 @@ export class Functional extends Model<LayerSpec> {
   }
   override get inputNames(): string[] {
     return symbolicLeaves(this.inputs).map((t) => t.layer.name);
+  }
+  override get indexInputs(): readonly IndexInput[] {
+    const declared = symbolicLeaves(this.inputs);
+    return this.graph.nodes.flatMap(({ layer, inputs, options }): IndexInput[] => {
+      const input = isSymbolic(inputs) ? declared.indexOf(inputs) : -1;
+      if (input < 0 || !(layer instanceof EmbeddingTable) || options["reverse"] === true) return [];
+      return [{ input, table: layer.indexTable }];
+    });
   }
   call(given: TensorTree): TensorTree {
     const values = new Map<SymbolicTensor, Tensor>();

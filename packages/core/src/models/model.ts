@@ -4,6 +4,7 @@ import type { History } from "../callbacks/history.ts";
 import type { OptionsOf, Spec } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import { isShape, mapTree, type ShapeTree, treeLeaves } from "../layers/arguments.ts";
+import type { IndexInput } from "../layers/embedding.ts";
 import type { Open } from "../layers/infer.ts";
 import { inferOutputs } from "../layers/infer.ts";
 import { Layer, type LayerSpec, layerSpec } from "../layers/layer.ts";
@@ -39,6 +40,10 @@ export abstract class Model<S extends Spec = LayerSpec> extends Layer<S> {
     return [];
   }
   get inputNames(): string[] {
+    return [];
+  }
+  /** Inputs that go straight to an embedding, so that their data can be checked before a program runs. */
+  get indexInputs(): readonly IndexInput[] {
     return [];
   }
   /** A layer by its name or its position (negative from the end). */

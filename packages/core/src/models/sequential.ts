@@ -10,6 +10,7 @@ import {
   type ShapeTree,
   type TensorTree,
 } from "../layers/arguments.ts";
+import { EmbeddingTable, type IndexInput } from "../layers/embedding.ts";
 import type { HostStage } from "../layers/host-stage.ts";
 import { inferOutputs, type Open } from "../layers/infer.ts";
 import { InputLayer } from "../layers/input-layer.ts";
@@ -48,6 +49,10 @@ export class Sequential extends Model<LayerSpec> {
   pop(): Layer | undefined {
     this.invalidate();
     return this.chain.pop();
+  }
+  override get indexInputs(): readonly IndexInput[] {
+    const [first] = this.layers;
+    return first instanceof EmbeddingTable ? [{ input: 0, table: first.indexTable }] : [];
   }
   override get layers(): readonly Layer[] {
     return this.chain;

@@ -4,6 +4,7 @@ import type { History } from "../callbacks/history.ts";
 import { LayerwiseError } from "../errors.ts";
 import { allocate, sizeOf, type TypedArray } from "../graph/types.ts";
 import { asHostValues, isHostValue, isTensor, mapTree, treeLeaves } from "../layers/arguments.ts";
+import { checkIndices } from "../layers/embedding.ts";
 import { inferOutputs, type Open } from "../layers/infer.ts";
 import { Mean, type Metric } from "../metrics/index.ts";
 import type { Model } from "../models/model.ts";
@@ -207,11 +208,21 @@ export class Trainer {
   /** Row sources of x, after the model's host stage. All rows pass it at once, so sequences are padded to one length. */
   private inputSources(x: DataTree): Tree<RowSource> {
     const { model } = this;
-    if (!model.hostStage) return rowSources(x, "x");
+    if (!model.hostStage) return this.withIndicesChecked(rowSources(x, "x"));
     const given = asHostValues(x);
     const opened = mapTree(given, isHostValue, (t) => (t.ndim === 0 ? [] : [null, ...t.shape.slice(1)]));
     if (!model.built) model.buildFor(opened as never);
-    return rowSources(model.hostStage.run(given) as DataTree, "x");
+    return this.withIndicesChecked(rowSources(model.hostStage.run(given) as DataTree, "x"));
+  }
+  /** Row numbers that go straight to an embedding must lie in its table. */
+  private withIndicesChecked(xs: Tree<RowSource>): Tree<RowSource> {
+    const leaves = treeLeaves(xs, isRowSource);
+    for (const { input, table } of this.model.indexInputs) {
+      const [stored, ...more] = leaves[input]?.stored ?? [];
+      if (stored && more.length === 0 && stored.dtype === leaves[input].dtype)
+        checkIndices(stored.data, stored.rowSize, table);
+    }
+    return xs;
   }
 
   /** Builds what is not built: layers, losses, metrics, optimizer; checks targets against outputs. */
