@@ -1,5 +1,6 @@
-/** `npm run accuracy`: full runs of the reference programs and the test accuracy that each must reach. */
+/** `npm run accuracy`: full runs of the reference programs and examples, and the figures that each must reach. */
 import { parseArgs } from "node:util";
+import { examples } from "../examples/index.ts";
 import { isProgramName, type ProgramName, programs } from "../examples/reference/index.ts";
 import { reportErrors, wholeNumber } from "../scripts/program.ts";
 import { table } from "./table.ts";
@@ -23,6 +24,21 @@ const runs: readonly Run[] = [
   { name: "R7", program: "R7", mean: 0.65 },
 ];
 
+/** Examples with one figure each on their test part, at the epoch that the development part chose. */
+const figures: readonly {
+  readonly name: string;
+  readonly figure: string;
+  readonly least?: number;
+  readonly most?: number;
+}[] = [
+  { name: "film-reviews", figure: "accuracy", least: 0.73 },
+  { name: "sentiment", figure: "accuracy", least: 0.785 },
+  { name: "questions", figure: "accuracy", least: 0.85 },
+  { name: "hotel-reviews", figure: "accuracy", least: 0.85 },
+  { name: "spoken-digits", figure: "accuracy", least: 0.95 },
+  { name: "shakespeare", figure: "loss", most: 1.7 },
+];
+
 await reportErrors(async () => {
   const { values } = parseArgs({
     options: { only: { type: "string" }, seed: { type: "string" }, epochs: { type: "string" } },
@@ -30,8 +46,8 @@ await reportErrors(async () => {
   const settings = { ...wholeNumber("seed", values.seed, 0), ...wholeNumber("epochs", values.epochs, 1) };
   const only = values.only?.split(",");
   for (const name of only ?? []) {
-    if (!isProgramName(name) && !runs.some((r) => r.name === name)) {
-      throw new Error(`there is no run "${name}"; there are ${runs.map((r) => r.name).join(", ")}`);
+    if (!isProgramName(name) && ![...runs, ...figures].some((r) => r.name === name)) {
+      throw new Error(`there is no run "${name}"; there are ${[...runs, ...figures].map((r) => r.name).join(", ")}`);
     }
   }
   const rows: string[][] = [];
@@ -62,7 +78,20 @@ await reportErrors(async () => {
       good ? "yes" : "NO",
     ]);
   }
+  const found: string[][] = [];
+  for (const { name, figure, least, most } of figures.filter((f) => !only || only.includes(f.name))) {
+    console.log(name);
+    const begin = performance.now();
+    const { run } = await examples[name]();
+    const value = (await run({ seed: 0, ...settings }))[figure];
+    const good = least === undefined ? value <= most! : value >= least;
+    if (!good) short++;
+    const wanted = least === undefined ? `≤ ${most}` : `≥ ${least}`;
+    const seconds = (performance.now() - begin) / 1000;
+    found.push([name, figure, value.toFixed(4), wanted, seconds.toFixed(0), good ? "yes" : "NO"]);
+  }
   const header = ["", "epochs", "mean of last 3", "wanted", "last", "wanted", "seconds", "reached"];
-  console.log(`\n${table(header, rows)}`);
+  if (rows.length > 0) console.log(`\n${table(header, rows)}`);
+  if (found.length > 0) console.log(`\n${table(["", "", "on the test part", "wanted", "seconds", "reached"], found)}`);
   if (short > 0) process.exitCode = 1;
 });
