@@ -1,5 +1,6 @@
 /** Direct passes over the graph before fusion: aliases removed, equal nodes merged, neutral arithmetic and views dropped. */
 import { Node, topological, type Value } from "../graph/node.ts";
+import { concat, type PadAttrs, padOp } from "../graph/ops/assemble.ts";
 import { Region } from "../graph/region.ts";
 import { sameShape, sizeOf, type TypedArray } from "../graph/types.ts";
 import { mergeRegions } from "./merge-regions.ts";
@@ -18,7 +19,7 @@ export function simplify(given: readonly Value[]): Value[] {
       });
       continue;
     }
-    const same = neutral(node, inputs);
+    const same = neutral(node, inputs) ?? joinPads(node, inputs);
     if (same) {
       replaced.set(node.outputs[0], same);
       continue;
@@ -78,6 +79,38 @@ function neutral(node: Node, inputs: readonly Value[]): Value | null {
   } else if ((name === "div" && constantNumber(b) === 1) || (name === "sub" && Object.is(constantNumber(b), 0)))
     return a;
   return null;
+}
+
+/** Σ of tensors padded with zeros that fill one axis without gaps or overlaps (gradients of slices): their concatenation. */
+function joinPads(node: Node, inputs: readonly Value[]): Value | null {
+  if (node.op.name !== "add") return null;
+  const parts: { value: Value; low: number; high: number }[] = [];
+  const stack = [...inputs];
+  let axis = -1;
+  while (stack.length > 0) {
+    const { op, attrs, inputs: under } = stack.pop()!.node;
+    if (op.name === "add") stack.push(...under);
+    else {
+      if (op !== padOp || parts.length > 64) return null;
+      const { low, high, step, value } = attrs as PadAttrs;
+      if (value !== 0 || step.some((s) => s !== 1)) return null;
+      const padded = low.flatMap((l, i) => (l > 0 || high[i] > 0 ? [i] : []));
+      if (padded.length !== 1 || (axis >= 0 && axis !== padded[0])) return null;
+      axis = padded[0];
+      parts.push({ value: under[0], low: low[axis], high: high[axis] });
+    }
+  }
+  parts.sort((a, b) => a.low - b.low);
+  let end = 0;
+  for (const p of parts) {
+    if (p.low !== end) return null;
+    end += p.value.shape[axis];
+  }
+  if (end !== node.types[0].shape[axis]) return null;
+  return concat(
+    parts.map((p) => p.value),
+    axis,
+  );
 }
 
 function isIdentityView(node: Node): boolean {

@@ -8,6 +8,7 @@ import { type DotAttrs, dotGeneral } from "./contract.ts";
 import { reduceSum } from "./reduce.ts";
 import { Family, type ScanAttrs, scanRegion } from "./scan.ts";
 import { inputValue } from "./source.ts";
+import { transpose } from "./view.ts";
 
 type Stack = () => Value;
 
@@ -67,6 +68,8 @@ export function scanGradient(c: GradientContext<ScanAttrs>): readonly (Value | n
   const varying = new Set(parameters.slice(0, carries + xs).map((p) => p.node));
   for (const node of topological(results)) if (node.inputs.some((v) => varying.has(v.node))) varying.add(node);
 
+  const outer = new Set(inputs.slice(carries + xs));
+  const fixed = (v: Value): boolean => outer.has(v);
   const converted = new Map<Value, Value>(seeds.map((s) => [s, s]));
   const convert = (v: Value): Value => {
     let to = converted.get(v);
@@ -83,6 +86,8 @@ export function scanGradient(c: GradientContext<ScanAttrs>): readonly (Value | n
     if (node.inputs.length === 0 || isSpreadConstant(v)) return v;
     if (forward.has(node) && varying.has(node) && !attrs.recompute && !isCheap(node)) return stored(v);
     const next = node.inputs.map(convert);
+    const product = withRows(node, next, fixed);
+    if (product) return product;
     if (next.every((x, i) => x === node.inputs[i])) return v;
     const copy = new Node(node.op, node.attrs, next, node.types, node.scope);
     node.outputs.forEach((o, i) => {
@@ -174,6 +179,17 @@ export function scanGradient(c: GradientContext<ScanAttrs>): readonly (Value | n
     const parts = [...(k >= 0 ? [backward[live.length + k]] : []), ...(later.get(i) ?? []).map((f) => f())];
     return parts.length === 0 ? null : parts.reduce((a, b) => add(a, b));
   });
+}
+
+/**
+ * A product with a matrix that is the same at every step and lies the wrong way: it is turned once, outside the loop,
+ * so that the loop reads its rows.
+ */
+function withRows(node: Node, [a, b]: readonly Value[], fixed: (v: Value) => boolean): Value | null {
+  if (node.op.name !== "dotGeneral" || !fixed(b) || b.shape.length !== 2) return null;
+  const { batchA, batchB, contractA, contractB } = node.attrs as DotAttrs;
+  if (batchA.length > 0 || contractB.length !== 1 || contractB[0] !== 1) return null;
+  return dotGeneral(a, transpose(b, [1, 0]), { batchA, batchB, contractA, contractB: [0] });
 }
 
 /** Light enough to compute again rather than store. */
