@@ -2,19 +2,26 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface, type Interface } from "node:readline";
 
-/** A child that has said it is ready and can be asked. */
+/** A child that can be asked. */
 export class Child {
   private readonly process: ChildProcess;
   private readonly lines: AsyncIterator<string>;
   private readonly reader: Interface;
   private readonly name: string;
+  private messages = "";
 
-  constructor(name: string, command: string, args: readonly string[]) {
+  /** A `quiet` child's messages are kept for the error that tells of its end instead of being shown. */
+  constructor(name: string, command: string, args: readonly string[], messages: "shown" | "quiet" = "shown") {
     this.name = name;
-    this.process = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+    this.process = spawn(command, args, { stdio: ["pipe", "pipe", messages === "quiet" ? "pipe" : "inherit"] });
     // A command that does not exist closes the pipes as well; the missing answer is the error.
-    this.process.on("error", () => {});
+    this.process.on("error", (error) => {
+      this.messages += `${error.message}\n`;
+    });
     this.process.stdin!.on("error", () => {});
+    this.process.stderr?.on("data", (text: Buffer) => {
+      this.messages = (this.messages + text.toString()).slice(-20000);
+    });
     this.reader = createInterface({ input: this.process.stdout! });
     this.lines = this.reader[Symbol.asyncIterator]();
   }
@@ -24,9 +31,18 @@ export class Child {
     this.process.stdin!.write(`${line}\n`);
     for (;;) {
       const { value, done } = await this.lines.next();
-      if (done) throw new Error(`${this.name} ended without an answer to "${line}"; its messages are above`);
+      if (done) throw new Error(`${this.name} ended without an answer to "${line}"${await this.lastMessage()}`);
       if (value.startsWith("{")) return JSON.parse(value) as T;
     }
+  }
+
+  /** The line that names the error: in Python's tracebacks the last one, in Node's the one that begins with it. */
+  private async lastMessage(): Promise<string> {
+    // The end of the output may come before the last messages.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const lines = this.messages.split("\n").filter((l) => l.trim() !== "");
+    const line = lines.findLast((l) => /^\w*(Error|Exception)\b/.test(l)) ?? lines.at(-1);
+    return line ? `: ${line.slice(0, 200)}` : "; its messages are above";
   }
 
   close(): void {

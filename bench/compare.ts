@@ -1,104 +1,138 @@
-/** Ours against PyTorch: both stay alive and take turns, program by program, round by round. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import type { ProgramName } from "../examples/reference/index.ts";
-import { Child } from "./children.ts";
+/** Ours against other frameworks: all stay alive and take turns, program by program, round by round. */
+import type { Child } from "./children.ts";
 import { median } from "./measure.ts";
+import type { Peer } from "./peers.ts";
 
-export interface Peer {
-  /** A Python that can import torch. */
-  readonly python: string;
-  readonly threads: number;
+export const kinds = ["train", "predict"] as const;
+export type Kind = (typeof kinds)[number];
+
+/** One of ours: a device, in one version of Node. */
+export interface Ours {
+  readonly name: string;
+  start(program: string): Child;
 }
 
-/** Milliseconds per step: medians over the rounds of each round's median. */
+/** Milliseconds per step of one participant, round by round. */
+export interface Times {
+  readonly name: string;
+  readonly version: string;
+  readonly rounds: readonly number[];
+  readonly median: number;
+}
+
 export interface Side {
-  readonly ours: number;
-  readonly contiguous: number;
-  readonly channelsLast: number;
-  /** Median over rounds of ours / PyTorch with its default layout. */
-  readonly ratio: number;
-  /** The same against the faster of its two layouts. */
-  readonly bestRatio: number;
+  readonly ours: readonly (Times & {
+    /** Median over the rounds of ours / the best peer; null without peers. */
+    readonly ratio: number | null;
+  })[];
+  readonly peers: readonly Times[];
+  /** The peer with the lowest median. */
+  readonly best: string | null;
 }
 
 export interface Comparison {
-  readonly version: string;
   readonly train: Side;
   readonly predict: Side;
+  /** Why a peer has no times. */
+  readonly missing: Readonly<Record<string, string>>;
 }
 
 interface Answer {
   readonly ms: number;
-  readonly version: string;
+  readonly version?: string;
 }
 
 /** Rounds whose times do not count. */
 const warmUps = 2;
+/** How long a round of a participant lasts, about. */
+const roundMs = 600;
+/** A peer this many times slower than the fastest is not asked again after its first round. */
+const hopeless = 8;
 
-export async function compareWithPytorch(
-  name: ProgramName,
-  ours: Child,
-  peer: Peer,
+interface Player {
+  readonly name: string;
+  readonly child: Child;
+  readonly ours: boolean;
+  version: string;
+}
+
+export async function compare(
+  program: string,
+  ours: readonly Ours[],
+  peers: readonly Peer[],
   rounds: number,
 ): Promise<Comparison> {
-  const contiguous = startPytorch(name, peer, false);
-  const channelsLast = startPytorch(name, peer, true);
+  const missing: Record<string, string> = {};
+  const players: Player[] = ours.map((o) => ({ name: o.name, child: o.start(program), ours: true, version: "" }));
+  for (const p of peers) {
+    const child = p.start(program);
+    if (child) players.push({ name: p.name, child, ours: false, version: "" });
+    else missing[p.name] = `not installed: ${p.install}`;
+  }
+  const installs = new Map(peers.map((p) => [p.name, p.install]));
   try {
-    let version = "";
-    const side = async (what: "train" | "predict"): Promise<Side> => {
-      const times: { ours: number; contiguous: number; channelsLast: number }[] = [];
-      for (let round = -warmUps; round < rounds; round++) {
-        const one = (await ours.ask<Answer>(what)).ms;
-        const two = await contiguous.ask<Answer>(what);
-        const three = (await channelsLast.ask<Answer>(what)).ms;
-        version = two.version;
-        if (round >= 0) times.push({ ours: one, contiguous: two.ms, channelsLast: three });
-      }
-      return {
-        ours: median(times.map((t) => t.ours)),
-        contiguous: median(times.map((t) => t.contiguous)),
-        channelsLast: median(times.map((t) => t.channelsLast)),
-        ratio: median(times.map((t) => t.ours / t.contiguous)),
-        bestRatio: median(times.map((t) => t.ours / Math.min(t.contiguous, t.channelsLast))),
-      };
-    };
-    const train = await side("train");
-    return { train, predict: await side("predict"), version };
+    const result = {} as Record<Kind, Side>;
+    for (const kind of kinds) result[kind] = await side(kind, players, rounds, missing, installs);
+    return { ...result, missing };
   } finally {
-    contiguous.close();
-    channelsLast.close();
+    for (const p of players) p.child.close();
   }
 }
 
-/** PyTorch alone. */
-export async function measurePytorch(name: ProgramName, peer: Peer) {
-  const figures = async (last: boolean) => {
-    const child = startPytorch(name, peer, last);
-    try {
-      const best = async (what: string) => {
-        const answers: Answer[] = [];
-        for (let round = -warmUps; round < 5; round++) {
-          const answer = await child.ask<Answer>(what);
-          if (round >= 0) answers.push(answer);
-        }
-        return { ms: median(answers.map((a) => a.ms)), version: answers[0].version };
-      };
-      const train = await best("train");
-      return { trainMs: train.ms, predictMs: (await best("predict")).ms, version: train.version };
-    } finally {
-      child.close();
-    }
+async function side(
+  kind: Kind,
+  players: readonly Player[],
+  rounds: number,
+  missing: Record<string, string>,
+  installs: ReadonlyMap<string, string>,
+): Promise<Side> {
+  const ask = async (p: Player, steps: number): Promise<number> => {
+    const answer = await p.child.ask<Answer>(`${kind} ${steps}`);
+    p.version = answer.version ?? p.version;
+    return answer.ms;
   };
-  const { version, ...contiguous } = await figures(false);
-  const { version: _, ...channelsLast } = await figures(true);
-  return { version, contiguous, channelsLast };
+  // A short first round finds out who takes part and how many steps make a round.
+  const first = new Map<Player, number>();
+  for (const p of players) {
+    if (missing[p.name] !== undefined) continue;
+    try {
+      await ask(p, 2);
+      first.set(p, await ask(p, 5));
+    } catch (error) {
+      if (p.ours) throw error;
+      const needs = installs.get(p.name);
+      missing[p.name] = `${(error as Error).message}${needs ? ` (install: ${needs})` : ""}`;
+    }
+  }
+  const fastest = Math.min(...first.values());
+  const times = new Map<Player, number[]>([...first].map(([p, ms]) => [p, [ms]]));
+  const racing = [...first].filter(([p, ms]) => p.ours || ms <= hopeless * fastest);
+  for (let round = -warmUps; round < rounds; round++) {
+    for (const [p, ms] of racing) {
+      const steps = Math.max(5, Math.min(2000, Math.round(roundMs / ms)));
+      const now = await ask(p, steps);
+      if (round === 0) times.set(p, []);
+      if (round >= 0) times.get(p)!.push(now);
+    }
+  }
+  const timesOf = (p: Player): Times => {
+    const all = times.get(p)!;
+    return { name: p.name, version: p.version, rounds: all, median: median(all) };
+  };
+  const present = players.filter((p) => times.has(p));
+  const peers = present.filter((p) => !p.ours).map(timesOf);
+  const raced = peers.filter((t) => racing.some(([p]) => p.name === t.name));
+  const best = raced.reduce<Times | null>((b, t) => (b === null || t.median < b.median ? t : b), null);
+  return {
+    ours: present
+      .filter((p) => p.ours)
+      .map(timesOf)
+      .map((t) => ({ ...t, ratio: best && median(t.rounds.map((ms, i) => ms / best.rounds[i])) })),
+    peers,
+    best: best?.name ?? null,
+  };
 }
 
-function startPytorch(name: ProgramName, { python, threads }: Peer, channelsLast: boolean): Child {
-  const script = join("bench", "peers", "pytorch.py");
-  if (!existsSync(script)) throw new Error(`${script} is not here: run this from the root of the repository`);
-  const args = [script, name, "--threads", String(threads)];
-  if (channelsLast) args.push("--channels-last");
-  return new Child(`PyTorch (${python})`, python, args);
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((s, v) => s + Math.log(v), 0) / values.length);
 }

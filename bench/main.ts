@@ -1,17 +1,21 @@
-/** `npm run bench -- reference | peers | compare`: see bench/README.md. */
+/** `npm run bench -- reference | peers | compare | micro`: see bench/README.md. */
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { isProgramName, type ProgramName, programs } from "../examples/reference/index.ts";
 import { reportErrors, wholeNumber } from "../scripts/program.ts";
 import { answerLines, Child } from "./children.ts";
-import { type Comparison, compareWithPytorch, measurePytorch } from "./compare.ts";
+import { type Comparison, compare, type Ours } from "./compare.ts";
 import { Bench, type MeasureOptions, measure, median, type ProgramFigures } from "./measure.ts";
+import { micro } from "./micro.ts";
+import { peerNames, peersFor } from "./peers.ts";
+import { missingPeers, peerTables, ratioTables } from "./report.ts";
 import { table } from "./table.ts";
 
 const usage = `usage: npm run bench -- reference [--device D] [--threads N] [--only R1,…] [--json FILE]
-       npm run bench -- peers --python PYTHON [--threads N] [--only R1,…] [--json FILE]
-       npm run bench -- compare --python PYTHON [--rounds N] [--device D] [--threads N] [--only R1,…] [--json FILE]`;
+       npm run bench -- peers [--python PYTHON] [--js FOLDER] [--peers NAME,…] [--rounds N] [--threads N] [--only R1,…] [--json FILE]
+       npm run bench -- compare [--device wasm,native,…] [--node NODE,…] and the options of peers
+       npm run bench -- micro [--device wasm|native] [--only TEXT] [--json FILE]`;
 
 await reportErrors(async () => {
   const { values, positionals } = parseArgs({
@@ -22,7 +26,14 @@ await reportErrors(async () => {
       only: { type: "string" },
       json: { type: "string" },
       python: { type: "string" },
+      js: { type: "string" },
+      peers: { type: "string" },
+      node: { type: "string" },
       rounds: { type: "string" },
+      convolution: { type: "string" },
+      tile: { type: "string" },
+      kernels: { type: "boolean" },
+      seconds: { type: "string" },
     },
   });
   const options: MeasureOptions = { device: values.device, ...wholeNumber("threads", values.threads, 1) };
@@ -33,21 +44,21 @@ await reportErrors(async () => {
     else await answerLines(() => measure(name, options));
     return;
   }
-  if (positionals.length !== 1 || !["reference", "peers", "compare"].includes(command)) throw new Error(usage);
+  if (positionals.length !== 1 || !["reference", "peers", "compare", "micro"].includes(command)) throw new Error(usage);
+  if (command === "micro") {
+    const { device, only, json, convolution, tile, kernels, seconds } = values;
+    await micro({ device: device ?? "wasm", only, json, convolution, tile, kernels, seconds });
+    return;
+  }
   const names = values.only ? values.only.split(",").map(programName) : (Object.keys(programs) as ProgramName[]);
-  const machine = {
-    device: options.device ?? "wasm",
-    threads: options.threads ?? availableParallelism(),
-    node: process.version,
-    cpu: cpus()[0]?.model ?? "unknown",
-  };
-  console.log(
-    `${machine.cpu}, Node ${machine.node}, ${machine.device}, ${machine.threads} threads, load ${loadavg()[0].toFixed(2)}\n`,
-  );
+  const threads = options.threads ?? availableParallelism();
+  const machine = { threads, node: process.version, cpu: cpus()[0]?.model ?? "unknown" };
+  console.log(`${machine.cpu}, Node ${machine.node}, ${threads} threads, load ${loadavg()[0].toFixed(2)}\n`);
 
   const results: Partial<Record<ProgramName, unknown>> = {};
-  const write = () => {
-    if (values.json) writeFileSync(values.json, `${JSON.stringify({ ...machine, programs: results }, null, 2)}\n`);
+  const write = (more: Record<string, unknown>) => {
+    if (values.json)
+      writeFileSync(values.json, `${JSON.stringify({ ...machine, ...more, programs: results }, null, 2)}\n`);
   };
   if (command === "reference") {
     const rows: string[][] = [];
@@ -57,62 +68,41 @@ await reportErrors(async () => {
       );
       results[name] = figures;
       const { trainMs, predictMs, prepareMs, compileMs, rssMb } = figures;
-      rows.push([
-        name,
+      const cells = [
         trainMs.toFixed(3),
         predictMs.toFixed(3),
-        prepareMs.toFixed(0),
-        compileMs.toFixed(0),
-        rssMb.toFixed(0),
-      ]);
+        ...[prepareMs, compileMs, rssMb].map((x) => x.toFixed(0)),
+      ];
+      rows.push([name, ...cells]);
     }
     console.log(table(["", "train ms/step", "predict ms/batch", "prepare ms", "compile ms", "peak MB"], rows));
-  } else {
-    if (!values.python)
-      throw new Error(`--python names a Python that has PyTorch, such as one of a virtual environment\n${usage}`);
-    const peer = { python: values.python, threads: machine.threads };
-    if (command === "peers") {
-      const rows: string[][] = [];
-      for (const name of names) {
-        const { version, contiguous, channelsLast } = await measurePytorch(name, peer);
-        results[name] = { version, contiguous, channelsLast };
-        rows.push([
-          name,
-          version,
-          ...[contiguous, channelsLast].flatMap((f) => [f.trainMs.toFixed(3), f.predictMs.toFixed(3)]),
-        ]);
-      }
-      console.log(
-        table(["", "PyTorch", "train ms", "predict ms", "train ms, channels last", "predict ms, channels last"], rows),
-      );
-    } else {
-      const { rounds = 5 } = wholeNumber("rounds", values.rounds, 1);
-      const rows: string[][] = [];
-      for (const name of names) {
-        const result: Comparison = await inChild("answer", name, options, (child) =>
-          compareWithPytorch(name, child, peer, rounds),
-        );
-        results[name] = result;
-        const { train, predict } = result;
-        rows.push([
-          name,
-          ...[train, predict].flatMap((c) => [
-            c.ours.toFixed(3),
-            c.contiguous.toFixed(3),
-            c.channelsLast.toFixed(3),
-            `${c.ratio.toFixed(2)}×`,
-            `${c.bestRatio.toFixed(2)}×`,
-          ]),
-        ]);
-      }
-      const columns = ["ours ms", "PyTorch ms", "channels last", "ratio", "to the better"];
-      console.log(table(["", ...columns.map((c) => `train: ${c}`), ...columns.map((c) => `predict: ${c}`)], rows));
-      console.log(
-        `\nratios are medians over ${rounds} rounds of ours / PyTorch eager; load ${loadavg()[0].toFixed(2)} at the end`,
-      );
-    }
+    write({ device: options.device ?? "wasm" });
+    return;
   }
-  write();
+
+  const only = values.peers?.split(",");
+  const unknown = only?.find((p) => !peerNames.includes(p));
+  if (unknown) throw new Error(`there is no peer "${unknown}"; there are ${peerNames.join(", ")}`);
+  const peers = peersFor({ python: values.python, javascript: values.js, threads, only });
+  const ours = command === "compare" ? participants(values.device ?? "wasm", values.node, threads) : [];
+  const { rounds = 5 } = wholeNumber("rounds", values.rounds, 1);
+  const all: [ProgramName, Comparison][] = [];
+  for (const name of names) {
+    const result = await compare(name, ours, peers, rounds);
+    results[name] = result;
+    all.push([name, result]);
+    const best = (kind: "train" | "predict") => {
+      const side = result[kind];
+      const figures = side.ours.map((o) => `${o.name} ${o.median.toFixed(3)} ms`);
+      const peer = side.peers.find((p) => p.name === side.best);
+      return `${kind}: ${[...figures, peer ? `${peer.name} ${peer.median.toFixed(3)} ms` : "no peer"].join(", ")}`;
+    };
+    console.error(`${name}  ${best("train")}; ${best("predict")}`);
+    write({ rounds, load: loadavg()[0] });
+  }
+  console.log(command === "compare" ? ratioTables(all) : peerTables(all));
+  console.log(missingPeers(all));
+  console.log(`medians of ${rounds} rounds; load ${loadavg()[0].toFixed(2)} at the end`);
 });
 
 function programName(name: string): ProgramName {
@@ -121,17 +111,38 @@ function programName(name: string): ProgramName {
   return name;
 }
 
-/** Runs this same file for one program in a process of its own. */
+/** Ours: every device in the first Node, wasm in the others too. */
+function participants(devices: string, nodes: string | undefined, threads: number): Ours[] {
+  const out: Ours[] = [];
+  for (const [i, node] of (nodes ?? process.execPath).split(",").entries())
+    for (const device of devices.split(",")) {
+      if (i > 0 && device === "native") continue;
+      const name = nodes?.includes(",") && device !== "native" ? `${device} ${i + 1}` : device;
+      out.push({ name, start: (program) => startChild("answer", program, { device, threads }, node) });
+    }
+  return out;
+}
+
+/** Starts this same file for one program in a process of its own. */
+function startChild(
+  command: string,
+  program: string,
+  { device, threads }: MeasureOptions,
+  node = process.execPath,
+): Child {
+  const args = [process.argv[1], command, program];
+  if (device !== undefined) args.push("--device", device);
+  if (threads !== undefined) args.push("--threads", String(threads));
+  return new Child(`the process of ${program}`, node, args);
+}
+
 async function inChild<T>(
   command: string,
   name: ProgramName,
-  { device, threads }: MeasureOptions,
+  options: MeasureOptions,
   use: (child: Child) => Promise<T>,
 ): Promise<T> {
-  const args = [...process.execArgv, process.argv[1], command, name];
-  if (device !== undefined) args.push("--device", device);
-  if (threads !== undefined) args.push("--threads", String(threads));
-  const child = new Child(`the process of ${name}`, process.execPath, args);
+  const child = startChild(command, name, options);
   try {
     return await use(child);
   } finally {
@@ -139,11 +150,13 @@ async function inChild<T>(
   }
 }
 
-/** Answers "train" and "predict" with the median step of a round, as bench/peers/pytorch.py does. */
+/** Answers "train N" and "predict N" with the median step of a round, as the peers do. */
 async function answer(name: ProgramName, options: MeasureOptions): Promise<void> {
   const bench = new Bench(name, options);
   await answerLines(async (line) => {
-    const durations = line === "train" ? (await bench.train()).durations : await bench.predict();
-    return { ms: median(durations), steps: bench.steps };
+    const [what, count] = line.split(" ");
+    const durations =
+      what === "train" ? (await bench.train(Number(count))).durations : await bench.predict(Number(count));
+    return { ms: median(durations), version: `Node ${process.version}` };
   });
 }

@@ -22,7 +22,7 @@ export interface ProgramFigures {
 }
 
 /** Steps of one round; a round lasts about a second on two cores. */
-const stepsPerRound: Record<ProgramName, number> = { R1: 800, R2: 80, R5: 10, R6: 50, R7: 80 };
+const stepsPerRound: Readonly<Record<string, number>> = { R1: 800, R2: 80, R3: 80, R4: 60, R5: 10, R6: 50, R7: 80 };
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -66,7 +66,7 @@ export class Bench {
       ...(device !== undefined && { device: device as "wasm" }),
     });
     this.name = name;
-    this.steps = stepsPerRound[name];
+    this.steps = stepsPerRound[name] ?? 50;
     const { image, batchSize } = inputs[name];
     const rows = this.steps * batchSize;
     const x = fill(new Uint8Array(rows * image.reduce((a, b) => a * b, 1)), 256);
@@ -75,12 +75,18 @@ export class Bench {
     this.model = programs[name].createModel();
   }
 
-  /** Times of the steps of one `fit` over the data, and of its call to the beginning and end of each step. */
-  async train(): Promise<{ durations: number[]; begins: number[]; ends: number[] }> {
+  /** Times of the steps of one `fit`, and of its call to the beginning and end of each step. */
+  async train(steps = this.steps): Promise<{ durations: number[]; begins: number[]; ends: number[] }> {
     const clock = new StepClock();
     const called = performance.now();
     const { batchSize } = inputs[this.name];
-    await this.model.fit(this.data.x, this.data.y, { epochs: 1, batchSize, verbose: 0, callbacks: [clock] });
+    await this.model.fit(this.data.x, this.data.y, {
+      epochs: 1,
+      stepsPerEpoch: steps,
+      batchSize,
+      verbose: 0,
+      callbacks: [clock],
+    });
     return {
       durations: clock.durations(),
       begins: clock.begins.map((t) => t - called),
@@ -88,12 +94,16 @@ export class Bench {
     };
   }
 
-  /** Times of the batches of one `predict` over the data. */
-  async predict(): Promise<number[]> {
-    const clock = new StepClock();
+  /** Times of the batches of `predict` over the data, as often as it takes for so many batches. */
+  async predict(steps = this.steps): Promise<number[]> {
+    const durations: number[] = [];
     const { batchSize } = inputs[this.name];
-    await this.model.predict(this.data.x, { batchSize, verbose: 0, callbacks: [clock] });
-    return clock.durations();
+    while (durations.length < steps) {
+      const clock = new StepClock();
+      await this.model.predict(this.data.x, { batchSize, verbose: 0, callbacks: [clock] });
+      durations.push(...clock.durations());
+    }
+    return durations;
   }
 }
 

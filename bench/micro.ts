@@ -1,260 +1,328 @@
 /**
- * GFLOP/s of contractions on WebAssembly, one thread, shape by shape, beside the peak of a register-only FMA loop.
- *
- *   npm run bench:micro -- [--only SUBSTRING] [--convolution direct|auto] [--tile 4,2,1] [--seconds 0.3] [--kernels]
- *
- * FLOPs are those of the definition (2·outputs·terms), so Winograd's numbers may exceed the peak.
+ * GFLOP/s of kernels, one thread, shape by shape, beside the peak of a register-only loop of the same multiply-adds in the same
+ * run: `npm run bench -- micro`. FLOPs are those of the definition (2·outputs·terms), so Winograd's may exceed the peak.
  */
-import { parseArgs } from "node:util";
-import { setFlagsFromString } from "node:v8";
-import { affine, KernelBuilder } from "../packages/core/src/compiler/builder.ts";
+import { writeFileSync } from "node:fs";
+import { KernelBuilder } from "../packages/core/src/compiler/builder.ts";
+import { compileGraph } from "../packages/core/src/compiler/compile.ts";
 import {
   lowerConv,
   lowerConvInputGrad,
   lowerConvKernelGrad,
   lowerDot,
 } from "../packages/core/src/compiler/contract/index.ts";
-import { type Kernel, storageBytes, type TargetProfile, taskCount } from "../packages/core/src/compiler/loopir.ts";
+import { type LoopProgram, storageBytes, type TargetProfile, taskCount } from "../packages/core/src/compiler/loopir.ts";
 import type { ConvSpec, DotSpec, Lowered } from "../packages/core/src/compiler/lowered.ts";
 import { scratchBytes } from "../packages/core/src/compiler/scratch.ts";
-import { emitKernel, kernelParameters } from "../packages/core/src/targets/wasm/emit.ts";
+import { inputValue } from "../packages/core/src/graph/ops/source.ts";
+import { sizeOf } from "../packages/core/src/graph/types.ts";
+import type { Device } from "../packages/core/src/targets/device.ts";
+import { createWasmDevice } from "../packages/core/src/targets/wasm/device.ts";
+import * as ops from "../packages/core/src/tensor/ops/index.ts";
+import { Tensor } from "../packages/core/src/tensor/tensor.ts";
+import { createNativeDevice } from "../packages/layerwise/src/native/device.ts";
 
-const { values: args } = parseArgs({
-  options: {
-    only: { type: "string", default: "" },
-    convolution: { type: "string", default: "auto" },
-    tile: { type: "string" },
-    seconds: { type: "string", default: "0.3" },
-    kernels: { type: "boolean", default: false },
-  },
-});
-
-const v8Major = Number(process.versions.v8.split(".")[0]);
-setFlagsFromString("--no-liftoff");
-setFlagsFromString("--no-wasm-lazy-compilation");
-if (v8Major < 12) setFlagsFromString("--experimental-wasm-relaxed-simd");
-
-const [rows, vectors, unroll] = (args.tile ?? (v8Major >= 13 ? "6,2,4" : "4,2,1")).split(",").map(Number);
-const profile: TargetProfile = {
-  name: "wasm",
-  lanes: 4,
-  tile: { rows, vectors, unroll },
-  strict: false,
-  convolution: args.convolution === "direct" ? "direct" : "auto",
-};
-
-const memory = new WebAssembly.Memory({ initial: 16384, maximum: 16384 });
-const heap = new Float32Array(memory.buffer);
-
-function leb(n: number): number[] {
-  const out: number[] = [];
-  do {
-    const low = n & 127;
-    n >>>= 7;
-    out.push(n > 0 ? low | 128 : low);
-  } while (n > 0);
-  return out;
-}
-const section = (id: number, bytes: number[]) => [id, ...leb(bytes.length), ...bytes];
-const text = (s: string) => [...leb(s.length), ...new TextEncoder().encode(s)];
-
-/** A module with the kernel as its only function. */
-function instantiate(kernel: Kernel): { run: (...args: number[]) => void; bytes: number } {
-  const body = emitKernel(kernel, { relaxedFma: true, strict: false });
-  const parameters = kernelParameters(kernel);
-  const code = [...leb(body.length), ...body];
-  const module = new Uint8Array([
-    0,
-    0x61,
-    0x73,
-    0x6d,
-    1,
-    0,
-    0,
-    0,
-    ...section(1, [1, 0x60, ...leb(parameters), ...new Array<number>(parameters).fill(0x7f), 0]),
-    ...section(2, [1, ...text("env"), ...text("memory"), 2, 1, ...leb(16384), ...leb(16384)]),
-    ...section(3, [1, 0]),
-    ...section(7, [1, ...text("run"), 0, 0]),
-    ...section(10, [1, ...code]),
-  ]);
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module), { env: { memory } });
-  return { run: exports["run"] as (...args: number[]) => void, bytes: body.length };
+export interface MicroOptions {
+  readonly device: string;
+  /** Part of the names of the shapes to measure. */
+  readonly only: string | undefined;
+  readonly json: string | undefined;
+  readonly convolution: string | undefined;
+  /** Rows, vectors and unrolling of the register tile, instead of the device's own. */
+  readonly tile: string | undefined;
+  /** Times of single kernels too. */
+  readonly kernels: boolean | undefined;
+  /** How long to measure a shape. */
+  readonly seconds: string | undefined;
 }
 
-/** Memory for one measurement after another, from the start each time. */
-let top = 0;
-function place(bytes: number): number {
-  const at = top;
-  top += Math.ceil((bytes + 128) / 64) * 64;
-  if (top > memory.buffer.byteLength) throw new Error("bench: out of memory");
-  return at;
+export interface MicroFigures {
+  readonly name: string;
+  readonly milliseconds: number;
+  readonly gflops: number;
+  /** Share of the peak measured beside it; null where arithmetic is not the point. */
+  readonly share: number | null;
+  readonly gbytes: number;
 }
 
-interface Ready {
-  readonly run: () => void;
-  readonly steps: { name: string; bytes: number; tasks: number; run: () => void }[];
-}
-function prepare(lowered: Lowered, inputs: number[], output: number): Ready {
-  top = 64;
-  const inputAt = inputs.map((n) => {
-    const at = place(n * 4);
-    for (let i = 0; i < n; i++) heap[at / 4 + i] = Math.random() - 0.5;
-    return at;
-  });
-  const outputAt = place(output * 4);
-  const temps = lowered.temps.map((t) => place(t.size * storageBytes[t.type]));
-  const steps = lowered.steps.map((step) => {
-    const { run, bytes } = instantiate(step.kernel);
-    const saved = top;
-    const scratch = place(scratchBytes(step.kernel));
-    top = saved;
-    const pointers = step.roles.map((r) =>
-      r.role === "input" ? inputAt[r.index] : r.role === "output" ? outputAt : temps[r.index],
-    );
-    const tasks = taskCount(step.kernel);
-    return { name: step.kernel.name, bytes, tasks, run: () => run(0, tasks, scratch, ...pointers) };
-  });
-  return { steps, run: () => steps.forEach((s) => void s.run()) };
+function open(name: string): Device {
+  if (name === "native") return createNativeDevice({ threads: 1 });
+  if (name.startsWith("wasm")) return createWasmDevice({ threads: 1 });
+  throw new Error(`micro measures wasm and native, not "${name}"`);
 }
 
-/**
- * Milliseconds of processor time of a call, first quartile: other work on the machine takes wall time and caches, but only
- * ever adds.
- */
-function time(run: () => void, seconds = Number(args.seconds)): number {
+/** Milliseconds of processor time of a call: other work on the machine takes wall time and caches, but only ever adds. */
+function timed(run: () => void, repeat: number): number {
+  const start = process.cpuUsage();
+  for (let i = 0; i < repeat; i++) run();
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000 / repeat;
+}
+
+/** How often to run so that one sample lasts about `ms`. */
+function repeats(run: () => void, ms: number): number {
   run();
   const begin = performance.now();
   run();
-  const repeat = Math.max(1, Math.ceil(4 / Math.max(performance.now() - begin, 0.0005)));
-  const samples: number[] = [];
-  const end = performance.now() + seconds * 1000;
-  do {
-    const start = process.cpuUsage();
-    for (let i = 0; i < repeat; i++) run();
-    const { user, system } = process.cpuUsage(start);
-    samples.push((user + system) / 1000 / repeat);
-  } while (performance.now() < end);
-  samples.sort((p, q) => p - q);
-  return samples[samples.length >> 2];
+  return Math.max(1, Math.ceil(ms / Math.max(performance.now() - begin, 0.0005)));
 }
 
-/** GFLOP/s of independent multiply-adds in registers. */
-function peak(): number {
+/** A program with its input filled, ready to run. */
+function ready(device: Device, program: LoopProgram, fill: readonly { at: number; count: number }[]): () => void {
+  const executable = device.compile(program);
+  const arena = device.arena(executable);
+  for (const { at, count } of fill) {
+    const bytes = device.view(arena, at, count * 4);
+    const view = new Float32Array(bytes.buffer, bytes.byteOffset, count);
+    for (let i = 0; i < count; i++) view[i] = Math.random() - 0.5;
+  }
+  return () => device.run(executable, []);
+}
+
+/** The kernels of a lowering as a program: inputs, then the output, then temporaries, one after the other. */
+function programOf(lowered: Lowered, inputs: readonly number[], output: number) {
+  let bytes = 0;
+  const place = (size: number): number => {
+    const at = bytes;
+    bytes += Math.ceil((size + 128) / 64) * 64;
+    return at;
+  };
+  const inputAt = inputs.map((n) => place(n * 4));
+  const outputAt = place(output * 4);
+  const temps = lowered.temps.map((t) => place(t.size * storageBytes[t.type]));
+  const program: LoopProgram = {
+    kernels: lowered.steps.map((s) => s.kernel),
+    stages: lowered.steps.map((s, i) => {
+      const bindings = s.roles.map((r) => ({
+        slot: 0,
+        offset: r.role === "input" ? inputAt[r.index] : r.role === "output" ? outputAt : temps[r.index],
+      }));
+      return {
+        calls: [{ kernel: i, bindings, label: s.kernel.name }],
+        serial: true,
+        chunk: [taskCount(s.kernel)],
+      };
+    }),
+    arenaBytes: Math.max(64, bytes),
+    constants: new Uint8Array(0),
+    scratchBytes: lowered.steps.reduce((most, s) => Math.max(most, scratchBytes(s.kernel)), 0),
+    slots: 2,
+  };
+  return { program, fill: inputAt.map((at, i) => ({ at, count: inputs[i] })) };
+}
+
+/** GFLOP/s of a run of independent multiply-adds in registers: how much arithmetic, and how to do it. */
+function peakLoop(device: Device): { run: () => void; flops: number } {
+  const { lanes, name } = device.profile;
+  const chains = name === "c" ? 12 : 10;
+  const rounds = 200000;
   const b = new KernelBuilder("peak");
-  const out = b.buffer("out", "f32", 64, "write");
-  const x = b.var(b.load(out, 0, 4));
-  const sums = Array.from({ length: 10 }, (_, i) => b.var(b.load(out, affine(i * 4), 4)));
-  b.loop("k", 100000, () => {
+  const out = b.buffer("out", "f32", 512, "readwrite");
+  const x = b.var(b.load(out, 0, lanes));
+  const sums = Array.from({ length: chains }, (_, i) => b.var(b.load(out, (i + 1) * lanes, lanes)));
+  b.loop("k", rounds, () => {
     for (const s of sums) b.assign(s, b.fma(x, x, s));
   });
   sums.forEach((s, i) => {
-    b.store(out, i * 4, s);
+    b.store(out, (i + 1) * lanes, s);
   });
-  const { run } = instantiate(b.finish({ flops: 0, bytes: 0 }));
-  top = 64;
-  const at = place(256);
-  heap.fill(0.5, at / 4, at / 4 + 64);
-  return (100000 * 10 * 4 * 2) / (time(() => run(0, 1, 0, at)) * 1e6);
+  const kernel = b.finish({ flops: 2 * rounds * chains * lanes, bytes: 0 });
+  const program: LoopProgram = {
+    kernels: [kernel],
+    stages: [{ calls: [{ kernel: 0, bindings: [{ slot: 0, offset: 0 }], label: "peak" }], serial: true, chunk: [1] }],
+    arenaBytes: 4096,
+    constants: new Uint8Array(0),
+    scratchBytes: 0,
+    slots: 2,
+  };
+  return { run: ready(device, program, [{ at: 0, count: 512 }]), flops: kernel.flops };
 }
 
-const top0 = peak();
-console.log(
-  `node ${process.version}, V8 ${process.versions.v8}, tile ${rows}×${vectors * 4} unroll ${unroll}: peak ${top0.toFixed(1)} GFLOP/s`,
-);
-
-function report(name: string, flops: number, ready: Ready): void {
-  const ms = time(ready.run);
-  const rate = flops / (ms * 1e6);
-  const size = ready.steps.reduce((n, s) => n + s.bytes, 0);
+export async function micro(options: MicroOptions): Promise<void> {
+  const device = open(options.device);
+  const [rows, vectors, unroll] = options.tile?.split(",").map(Number) ?? [];
+  const profile: TargetProfile = {
+    ...device.profile,
+    ...(options.tile ? { tile: { rows, vectors, unroll } } : {}),
+    convolution: options.convolution === "direct" ? "direct" : "auto",
+  };
+  const only = options.only ?? "";
+  const peak = peakLoop(device);
+  const peakRepeat = repeats(peak.run, 4);
+  const results: MicroFigures[] = [];
+  const { tile } = profile;
   console.log(
-    `${name.padEnd(34)} ${ms.toFixed(3).padStart(9)} ms ${rate.toFixed(1).padStart(7)} GFLOP/s ${((100 * rate) / top0).toFixed(0).padStart(4)} %  ${(size / 1024).toFixed(1).padStart(5)} kB  tasks ${ready.steps.map((s) => s.tasks).join(",")}`,
+    `Node ${process.version}, V8 ${process.versions.v8}, ${options.device}, ${profile.lanes} lanes, tile ${tile.rows}×${tile.vectors * profile.lanes} unroll ${tile.unroll}, peak ${(peak.flops / timed(peak.run, peakRepeat) / 1e6).toFixed(1)} GFLOP/s`,
   );
-  if (args.kernels)
-    for (const s of ready.steps)
-      console.log(`    ${s.name.padEnd(40)} ${time(s.run, 0.1).toFixed(3)} ms  ${s.bytes} bytes`);
-}
 
-function dense(name: string, m: number, k: number, n: number): void {
-  const spec = (form: "NN" | "TN" | "NT", rows: number, columns: number, depth: number): DotSpec => ({
-    batch: [],
-    m: rows,
-    n: columns,
-    k: depth,
-    a: { size: rows * depth, offset: 0, batch: [], m: form === "TN" ? 1 : depth, k: form === "TN" ? rows : 1 },
-    b: { size: depth * columns, offset: 0, batch: [], k: form === "NT" ? 1 : columns, n: form === "NT" ? depth : 1 },
-  });
-  const all = [
-    ["y", spec("NN", m, n, k)],
-    ["dx", spec("NT", m, k, n)],
-    ["dW", spec("TN", k, n, m)],
-  ] as const;
-  for (const [what, s] of all) {
-    const label = `${name} ${what} ${s.m}x${s.k}x${s.n}`;
-    if (!label.includes(args.only)) continue;
-    report(label, 2 * s.m * s.n * s.k, prepare(lowerDot(s, profile, null), [s.a.size, s.b.size], s.m * s.n));
+  function report(name: string, flops: number, bytes: number, run: () => void, limited: "arithmetic" | "memory"): void {
+    const repeat = repeats(run, 4);
+    const samples: { ms: number; top: number }[] = [];
+    const end = performance.now() + 1000 * Number(options.seconds ?? 0.4);
+    // Peak and kernel alternate, so that a processor that changes its speed changes both.
+    do {
+      const top = timed(peak.run, peakRepeat);
+      samples.push({ ms: timed(run, repeat), top });
+    } while (performance.now() < end || samples.length < 5);
+    const quick = (of: (s: (typeof samples)[number]) => number) =>
+      samples.map(of).sort((a, b) => a - b)[Math.floor(samples.length / 10)];
+    const ms = quick((s) => s.ms);
+    const share = limited === "arithmetic" ? flops / ms / (peak.flops / quick((s) => s.top)) : null;
+    const figures = { name, milliseconds: ms, gflops: flops / ms / 1e6, share, gbytes: bytes / ms / 1e6 };
+    results.push(figures);
+    console.log(
+      `${name.padEnd(36)} ${ms.toFixed(3).padStart(9)} ms ${figures.gflops.toFixed(1).padStart(7)} GFLOP/s ${share === null ? "   – " : `${(100 * share).toFixed(0).padStart(4)} %`} ${figures.gbytes.toFixed(1).padStart(6)} GB/s`,
+    );
   }
-}
 
-function conv(
-  name: string,
-  batch: number,
-  size: number,
-  channels: number,
-  filters: number,
-  gradOfInput = true,
-  pad = 0,
-  kernel = 3,
-  stride = 1,
-  groups = 1,
-): void {
-  const out = Math.floor((size + 2 * pad - kernel) / stride) + 1;
-  const dim = { in: size, out, kernel, stride, dilation: 1, padLow: pad };
-  const spec: ConvSpec = { batch, inChannels: channels, outChannels: filters, groups, spatial: [dim, dim] };
-  const x = batch * size * size * channels;
-  const y = batch * out * out * filters;
-  const k = (kernel * kernel * channels * filters) / groups;
-  const flops = (2 * y * kernel * kernel * channels) / groups;
-  const all = [
-    ["y", () => prepare(lowerConv(spec, profile, null), [x, k], y)],
-    ["dx", () => prepare(lowerConvInputGrad(spec, profile, null), [y, k], x)],
-    ["dK", () => prepare(lowerConvKernelGrad(spec, profile, null), [x, y], k)],
-  ] as const;
-  for (const [what, ready] of all) {
-    const label = `${name} ${what} ${batch}x${size}x${channels} ${kernel}x${filters}`;
-    if (what === "dx" && !gradOfInput) continue;
-    if (label.includes(args.only)) report(label, flops, ready());
+  function lowering(name: string, flops: number, lowered: Lowered, inputs: readonly number[], output: number): void {
+    const { program, fill } = programOf(lowered, inputs, output);
+    const bytes = lowered.steps.reduce((sum, s) => sum + s.kernel.bytes, 0);
+    report(name, flops, bytes, ready(device, program, fill), "arithmetic");
+    if (!options.kernels) return;
+    for (const [i, s] of lowered.steps.entries()) {
+      const single = { ...program, stages: [program.stages[i]] };
+      report(
+        `    ${s.kernel.name.slice(0, 30)}`,
+        s.kernel.flops,
+        s.kernel.bytes,
+        ready(device, single, fill),
+        "arithmetic",
+      );
+    }
   }
-}
 
-dense("R1a", 32, 784, 32);
-dense("R1b", 32, 32, 10);
-conv("R2a", 32, 28, 1, 32, false);
-conv("R2b", 32, 13, 32, 64);
-conv("R2c", 32, 5, 64, 64);
-dense("R2d", 32, 576, 64);
-conv("R5a", 128, 28, 1, 32, false);
-conv("R5b", 128, 26, 32, 64);
-dense("R5c", 128, 9216, 128);
-dense("R5d", 128, 128, 10);
-dense("R6c", 128, 5408, 128);
-conv("R7a", 32, 32, 3, 32, false);
-conv("R7b", 32, 15, 32, 64);
-conv("R7c", 32, 6, 64, 64);
-dense("R7d", 32, 1024, 64);
-dense("square", 1024, 1024, 1024);
-conv("same", 16, 28, 64, 64, true, 1);
-conv("pointwise", 16, 14, 256, 256, true, 0, 1);
-conv("strided", 16, 28, 64, 128, true, 1, 3, 2);
-conv("depthwise", 16, 28, 128, 128, true, 1, 3, 1, 128);
-conv("resnet224", 4, 224, 3, 64, false, 3, 7, 2);
-conv("resnet56", 8, 56, 64, 64, true, 1);
-conv("resnet28", 8, 28, 128, 128, true, 1);
-conv("resnet14", 8, 14, 256, 256, true, 1);
-conv("resnet7", 8, 7, 512, 512, true, 1);
-conv("single14", 1, 14, 256, 256, true, 1);
-conv("single56", 1, 56, 64, 64, true, 1);
-conv("five", 32, 16, 32, 64, true, 2, 5);
-conv("patch", 4, 224, 3, 192, false, 0, 16, 16);
-dense("matvec", 1, 4096, 1024);
-dense("one unit", 128, 1024, 1);
+  function dense(name: string, m: number, k: number, n: number): void {
+    const spec = (form: "NN" | "TN" | "NT", rowCount: number, columns: number, depth: number): DotSpec => ({
+      batch: [],
+      m: rowCount,
+      n: columns,
+      k: depth,
+      a: {
+        size: rowCount * depth,
+        offset: 0,
+        batch: [],
+        m: form === "TN" ? 1 : depth,
+        k: form === "TN" ? rowCount : 1,
+      },
+      b: { size: depth * columns, offset: 0, batch: [], k: form === "NT" ? 1 : columns, n: form === "NT" ? depth : 1 },
+    });
+    const all = [
+      ["y", spec("NN", m, n, k)],
+      ["dx", spec("NT", m, k, n)],
+      ["dW", spec("TN", k, n, m)],
+    ] as const;
+    for (const [what, s] of all) {
+      const label = `${name} ${what} ${s.m}x${s.k}x${s.n}`;
+      if (!label.includes(only)) continue;
+      lowering(label, 2 * s.m * s.n * s.k, lowerDot(s, profile, null), [s.a.size, s.b.size], s.m * s.n);
+    }
+  }
+
+  function conv(
+    name: string,
+    batch: number,
+    size: number,
+    channels: number,
+    filters: number,
+    gradOfInput = true,
+    pad = 0,
+    kernel = 3,
+    stride = 1,
+    groups = 1,
+  ): void {
+    const out = Math.floor((size + 2 * pad - kernel) / stride) + 1;
+    const dim = { in: size, out, kernel, stride, dilation: 1, padLow: pad };
+    const spec: ConvSpec = { batch, inChannels: channels, outChannels: filters, groups, spatial: [dim, dim] };
+    const x = batch * size * size * channels;
+    const y = batch * out * out * filters;
+    const k = (kernel * kernel * channels * filters) / groups;
+    const flops = (2 * y * kernel * kernel * channels) / groups;
+    const all = [
+      ["y", () => lowerConv(spec, profile, null), [x, k], y],
+      ["dx", () => lowerConvInputGrad(spec, profile, null), [y, k], x],
+      ["dK", () => lowerConvKernelGrad(spec, profile, null), [x, y], k],
+    ] as const;
+    for (const [what, lower, inputs, output] of all) {
+      const label = `${name} ${what} ${batch}x${size}x${channels} ${kernel}x${filters}`;
+      if ((what === "dx" && !gradOfInput) || !label.includes(only)) continue;
+      lowering(label, flops, lower(), inputs, output);
+    }
+  }
+
+  /** A composition of ops as one program, after fusion. */
+  function composed(
+    name: string,
+    shapes: readonly (readonly number[])[],
+    body: (...x: Tensor[]) => readonly Tensor[],
+    limited: "arithmetic" | "memory",
+  ): void {
+    if (!name.includes(only)) return;
+    const inputs = shapes.map((shape, i) => inputValue(`x${i}`, { dtype: "f32", shape }));
+    const outputs = body(...inputs.map((v) => new Tensor(v))).map((t) => t.value);
+    const graph = compileGraph({ name, inputs, outputs, writes: [] }, profile);
+    const fill = inputs.flatMap((v, i) =>
+      graph.inputs[i] < 0 ? [] : [{ at: graph.inputs[i], count: sizeOf(v.shape) }],
+    );
+    const kernels = graph.program.stages.flatMap((s) => s.calls.map((c) => graph.program.kernels[c.kernel]));
+    const total = (of: "flops" | "bytes") => kernels.reduce((sum, k) => sum + k[of], 0);
+    report(name, total("flops"), total("bytes"), ready(device, graph.program, fill), limited);
+  }
+
+  dense("square", 1024, 1024, 1024);
+  dense("R1a", 32, 784, 32);
+  dense("R1b", 32, 32, 10);
+  conv("R2a", 32, 28, 1, 32, false);
+  conv("R2b", 32, 13, 32, 64);
+  conv("R2c", 32, 5, 64, 64);
+  dense("R2d", 32, 576, 64);
+  conv("R5a", 128, 28, 1, 32, false);
+  conv("R5b", 128, 26, 32, 64);
+  dense("R5c", 128, 9216, 128);
+  dense("R5d", 128, 128, 10);
+  dense("R6c", 128, 5408, 128);
+  conv("R7a", 32, 32, 3, 32, false);
+  conv("R7b", 32, 15, 32, 64);
+  conv("R7c", 32, 6, 64, 64);
+  dense("R7d", 32, 1024, 64);
+  conv("same", 16, 28, 64, 64, true, 1);
+  conv("pointwise", 16, 14, 256, 256, true, 0, 1);
+  conv("strided", 16, 28, 64, 128, true, 1, 3, 2);
+  conv("depthwise", 16, 28, 128, 128, true, 1, 3, 1, 128);
+  conv("resnet224", 4, 224, 3, 64, false, 3, 7, 2);
+  conv("resnet56", 8, 56, 64, 64, true, 1);
+  conv("resnet28", 8, 28, 128, 128, true, 1);
+  conv("resnet14", 8, 14, 256, 256, true, 1);
+  conv("resnet7", 8, 7, 512, 512, true, 1);
+  conv("single14", 1, 14, 256, 256, true, 1);
+  conv("single56", 1, 56, 64, 64, true, 1);
+  conv("five", 32, 16, 32, 64, true, 2, 5);
+  conv("patch", 4, 224, 3, 192, false, 0, 16, 16);
+  dense("matvec", 1, 4096, 1024);
+  dense("one unit", 128, 1024, 1);
+  composed("softmax 4096x1000", [[4096, 1000]], (x) => [ops.softmax(x)], "memory");
+  composed(
+    "lstm cell 32x64",
+    [
+      [32, 64],
+      [32, 64],
+      [32, 256],
+      [64, 256],
+    ],
+    (h, c, projected, kernel) => {
+      const z = projected.add(ops.matmul(h, kernel));
+      const gate = (i: number) => ops.slice(z, [0, 64 * i], [32, 64]);
+      const next = ops.add(
+        ops.multiply(ops.sigmoid(gate(1)), c),
+        ops.multiply(ops.sigmoid(gate(0)), ops.tanh(gate(2))),
+      );
+      return [ops.multiply(ops.sigmoid(gate(3)), ops.tanh(next)), next];
+    },
+    "arithmetic",
+  );
+  if (options.json)
+    writeFileSync(
+      options.json,
+      `${JSON.stringify({ device: options.device, node: process.version, lanes: profile.lanes, tile, results }, null, 2)}\n`,
+    );
+}

@@ -1,18 +1,15 @@
-"""The reference programs in PyTorch, eager, for `npm run bench -- compare`.
+"""The reference programs in PyTorch: eager, eager with channels-last memory, or compiled (Inductor).
 
-Reads "train" or "predict" from stdin, runs one round on fixed data, answers one line of JSON: the median milliseconds of a
-step. A training step is forward, loss, backward and optimizer update. Install: pip install torch==2.13.0
+A training step is forward, loss, backward and optimizer update, on one batch that stays the same; prediction ends with the result as
+a NumPy array.
 """
 
-import argparse
-import json
-import sys
-import time
+from protocol import CLASSES, IMAGES, VOCABULARY, answer, arguments
 
-import torch
-from torch import nn
+options = arguments(["eager", "channels-last", "compiled"])
 
-STEPS = {"R1": 800, "R2": 80, "R5": 10, "R6": 50, "R7": 80}
+import torch  # noqa: E402  (the number of processors is set first)
+from torch import nn  # noqa: E402
 
 
 def convolutional(channels, size):
@@ -26,70 +23,82 @@ def convolutional(channels, size):
     )  # fmt: skip
 
 
-def program(name):
-    """Model, optimizer and one batch (x, y) of a reference program."""
+class Recurrent(nn.Module):
+    """R3: two LSTMs over the rows of an image. R4: one over embedded words."""
+
+    def __init__(self, name):
+        super().__init__()
+        words = name == "R4"
+        self.embedding = nn.Embedding(VOCABULARY, 64) if words else nn.Identity()
+        self.lstm = nn.LSTM(64 if words else 28, 64, num_layers=1 if words else 2, batch_first=True)
+        self.head = nn.Linear(64, 2 if words else 10)
+
+    def forward(self, x):
+        sequence, _ = self.lstm(self.embedding(x))
+        return self.head(sequence[:, -1])
+
+
+def model_of(name):
     if name == "R1":
-        model, batch, shape = nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)), 32, (784,)
-    elif name == "R2":
-        model, batch, shape = convolutional(1, 28), 32, (1, 28, 28)
-    elif name == "R5":
-        model = nn.Sequential(
+        return nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10))
+    if name == "R2":
+        return convolutional(1, 28)
+    if name in ("R3", "R4"):
+        return Recurrent(name)
+    if name == "R5":
+        return nn.Sequential(
             nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
             nn.Flatten(), nn.Linear(64 * 12 * 12, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10),
         )  # fmt: skip
-        batch, shape = 128, (1, 28, 28)
-    elif name == "R6":
-        model = nn.Sequential(
+    if name == "R6":
+        return nn.Sequential(
             nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
             nn.Flatten(), nn.Linear(32 * 13 * 13, 128), nn.ReLU(), nn.Linear(128, 10),
         )  # fmt: skip
-        batch, shape = 128, (1, 28, 28)
-    else:
-        model, batch, shape = convolutional(3, 32), 32, (3, 32, 32)
-    if name == "R5":
-        optimizer = torch.optim.Adadelta(model.parameters(), lr=0.001, rho=0.95, eps=1e-7)
-    else:
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7)
-    return model, optimizer, torch.rand(batch, *shape), torch.randint(0, 10, (batch,))
+    return convolutional(3, 32)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("program", choices=list(STEPS))
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--channels-last", action="store_true")
-    options = parser.parse_args()
+torch.set_num_threads(options.threads)
+torch.manual_seed(0)
+name = options.program
+batch, shape = IMAGES[name]
+if name == "R4":
+    x = torch.randint(0, VOCABULARY, (batch, *shape))
+elif len(shape) == 3:
+    x = torch.rand(batch, shape[2], shape[0], shape[1])
+else:
+    x = torch.rand(batch, *shape)
+y = torch.randint(0, CLASSES.get(name, 10), (batch,))
+model = model_of(name)
+if options.variant == "channels-last" and x.dim() == 4:
+    model = model.to(memory_format=torch.channels_last)
+    x = x.contiguous(memory_format=torch.channels_last)
+if name == "R5":
+    optimizer = torch.optim.Adadelta(model.parameters(), lr=0.001, rho=0.95, eps=1e-7)
+else:
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7)
+loss_of = nn.CrossEntropyLoss()
 
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
-    model, optimizer, x, y = program(options.program)
-    if options.channels_last and x.dim() == 4:
-        model = model.to(memory_format=torch.channels_last)
-        x = x.contiguous(memory_format=torch.channels_last)
-    loss_of = nn.CrossEntropyLoss()
-
-    def train():
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(model(x), y)
-        loss.backward()
-        optimizer.step()
-
-    def predict():
-        with torch.inference_mode():
-            torch.softmax(model(x), dim=1)
-
-    for line in sys.stdin:
-        what = line.strip()
-        model.train(what == "train")
-        step = train if what == "train" else predict
-        times = []
-        for _ in range(STEPS[options.program]):
-            begin = time.perf_counter()
-            step()
-            times.append(1000 * (time.perf_counter() - begin))
-        times.sort()
-        print(json.dumps({"ms": times[len(times) // 2], "version": torch.__version__}), flush=True)
+run_loss = lambda: loss_of(model(x), y)  # noqa: E731
+run_model = lambda: torch.softmax(model(x), dim=1)  # noqa: E731
+update = optimizer.step
+if options.variant == "compiled":
+    run_loss = torch.compile(run_loss)
+    run_model = torch.compile(run_model)
+    update = torch.compile(optimizer.step)
 
 
-if __name__ == "__main__":
-    main()
+def train():
+    model.train()
+    optimizer.zero_grad(set_to_none=True)
+    run_loss().backward()
+    update()
+
+
+def predict():
+    model.eval()
+    with torch.inference_mode():
+        return run_model().numpy()
+
+
+answer({"train": train, "predict": predict}, f"PyTorch {torch.__version__}")
