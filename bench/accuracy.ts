@@ -36,6 +36,9 @@ const figures: readonly {
   { name: "questions", figure: "accuracy", least: 0.85 },
   { name: "hotel-reviews", figure: "accuracy", least: 0.85 },
   { name: "spoken-digits", figure: "accuracy", least: 0.95 },
+  // Errors as a share of what saying "as a year ago" and "as now" gives.
+  { name: "airline-passengers", figure: "share", most: 0.6 },
+  { name: "beijing-air", figure: "share", most: 0.93 },
   { name: "shakespeare", figure: "loss", most: 1.7 },
 ];
 

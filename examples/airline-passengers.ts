@@ -55,5 +55,5 @@ export async function run({ epochs = 300, seed = 0, verbose = 0 }: ExampleOption
   console.log(`  as last month  ${figures.lastMonth.toFixed(1)}`);
   console.log(`  as a year ago  ${figures.lastYear.toFixed(1)}`);
   console.log(`  the network    ${figures.network.toFixed(1)}`);
-  return figures;
+  return { ...figures, share: figures.network / figures.lastYear };
 }

@@ -70,5 +70,5 @@ export async function run({ epochs = 5, seed = 0, verbose = 1 }: ExampleOptions 
   console.log(`${features[0]} ${ahead} hours ahead, ${truth.length} hours of 2014, mean absolute error in µg/m³:`);
   console.log(`  as now       ${figures.persistence.toFixed(1)}`);
   console.log(`  the network  ${figures.network.toFixed(1)}`);
-  return figures;
+  return { ...figures, share: figures.network / figures.persistence };
 }
