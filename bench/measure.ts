@@ -67,11 +67,12 @@ export class Bench {
     });
     this.name = name;
     this.steps = stepsPerRound[name] ?? 50;
-    const { image, batchSize } = inputs[name];
+    const { image, batchSize, values = 256, classes = 10 } = inputs[name];
     const rows = this.steps * batchSize;
-    const x = fill(new Uint8Array(rows * image.reduce((a, b) => a * b, 1)), 256);
-    const y = fill(new Uint8Array(rows), 10);
-    this.data = programs[name].prepare({ x: tensor(x, [rows, ...image], "u8"), y: tensor(y, [rows], "u8") });
+    const size = rows * image.reduce((a, b) => a * b, 1);
+    const x = values > 256 ? fill(new Int32Array(size), values) : fill(new Uint8Array(size), values);
+    const y = fill(new Uint8Array(rows), classes);
+    this.data = programs[name].prepare({ x: tensor(x, [rows, ...image]), y: tensor(y, [rows], "u8") });
     this.model = programs[name].createModel();
   }
 
@@ -108,7 +109,7 @@ export class Bench {
 }
 
 /** The same numbers in [0, limit) at every run: a linear congruential generator (Numerical Recipes). */
-function fill(array: Uint8Array, limit: number): Uint8Array {
+function fill<T extends Uint8Array | Int32Array>(array: T, limit: number): T {
   let state = 1;
   for (let i = 0; i < array.length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
