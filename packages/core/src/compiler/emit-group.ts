@@ -137,7 +137,7 @@ export function emitGroup(group: Group, c: EmitContext): void {
         return;
       }
       if (rule.kind !== "lower") throw new Error("not a lowering");
-      const { epilogue, values } = makeEpilogue(node, chain, c.isBuffer);
+      const { epilogue, operands } = makeEpilogue(node, chain, c.isBuffer);
       const inputs = node.inputs.map((v, i) => lowerInput(v, i, node, c.isBuffer));
       const lowered = rule.lower({
         attrs: node.attrs,
@@ -148,7 +148,10 @@ export function emitGroup(group: Group, c: EmitContext): void {
       });
       const tempPlaces = temps(lowered.temps);
       const outs = outputsOf(group);
-      const all = [...inputs.map((x) => shifted(c.placeOf(x.source), x.offset)), ...values.map(c.placeOf)];
+      const all = [
+        ...inputs.map((x) => shifted(c.placeOf(x.source), x.offset)),
+        ...operands.map((o) => shifted(c.placeOf(o.value), o.offset * dtypeBytes[o.value.dtype])),
+      ];
       for (const s of lowered.steps) {
         const at = s.roles.map((r) =>
           r.role === "temp" ? tempPlaces[r.index] : r.role === "input" ? all[r.index] : c.placeOf(outs[r.index]),

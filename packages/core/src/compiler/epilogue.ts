@@ -8,28 +8,47 @@ import { baseOf, epilogueIndex } from "./fuse.ts";
 import type { Buffer, Operand } from "./loopir.ts";
 import type { Epilogue } from "./lowered.ts";
 
-/** The epilogue of a chain, and the values that its inputs stand for. */
+/** What an input of an epilogue stands for: memory of `value` from an element on. */
+export interface EpilogueOperand {
+  readonly value: Value;
+  readonly offset: number;
+}
+
+/**
+ * The epilogue of a chain, and what its inputs stand for. Where an operand begins in its memory is not part of the code, so
+ * that layers whose biases lie at different places of one variable share a kernel.
+ */
 export function makeEpilogue(
   node: Node,
   chain: readonly Node[],
   isBuffer: (v: Value) => boolean,
-): { epilogue: Epilogue | null; values: Value[] } {
-  if (chain.length === 0) return { epilogue: null, values: [] };
+): { epilogue: Epilogue | null; operands: EpilogueOperand[] } {
+  if (chain.length === 0) return { epilogue: null, operands: [] };
   const shape = node.types[0].shape;
   const columns = shape[shape.length - 1] ?? 1;
   const produced = new Set<Value>([node.outputs[0], ...chain.map((c) => c.outputs[0])]);
-  const values: Value[] = [];
+  const operands: (EpilogueOperand & { readonly kind: string; readonly size: number })[] = [];
+  const indexOf = (v: Value) => {
+    const { base, chain: views } = baseOf(v);
+    const access = through(contiguous(base.shape), views);
+    if ("blocked" in access) throw new Error("compiler: epilogue operand cannot be addressed");
+    return epilogueIndex(access, columns)!;
+  };
+  const operandOf = (base: Value, kind: string, offset: number) =>
+    operands.findIndex((o) => o.value === base && o.kind === kind && o.offset === offset);
   const collect = (v: Value): void => {
     const { base } = baseOf(v);
     if (produced.has(base) || scalarConstantOf(base) !== undefined) return;
     if (isBuffer(base)) {
-      if (!values.includes(base)) values.push(base);
+      const { kind, offset } = indexOf(v);
+      const size = kind === "scalar" ? 1 : kind === "columns" ? columns : sizeOf(v.shape);
+      if (operandOf(base, kind, offset) < 0) operands.push({ value: base, kind, offset, size });
     } else for (const i of base.node.inputs) collect(i);
   };
   for (const c of chain) for (const v of c.inputs) collect(v);
   const last = chain[chain.length - 1].outputs[0];
   const epilogue: Epilogue = {
-    inputs: values.map((v, i) => ({ name: `e${i}`, type: storageType(v.dtype), size: sizeOf(v.shape) })),
+    inputs: operands.map((o, i) => ({ name: `e${i}`, type: storageType(o.value.dtype), size: o.size })),
     outType: storageType(last.dtype),
     emit(b, value, buffers: readonly Buffer[], row: Index, column: Index): Operand {
       const lanes = value.lanes;
@@ -37,26 +56,17 @@ export function makeEpilogue(
       const get = (v: Value): Operand => {
         const known = done.get(v);
         if (known) return known;
-        const { base, chain: views } = baseOf(v);
+        const { base } = baseOf(v);
         const made = done.get(base);
         if (made && produced.has(base)) return made;
         const constant = scalarConstantOf(base);
         if (constant !== undefined) return b.const(computeType(v.dtype), constant, lanes);
         let x: Operand;
         if (isBuffer(base)) {
-          const access = through(contiguous(base.shape), views);
-          if ("blocked" in access) throw new Error("compiler: epilogue operand cannot be addressed");
-          const index = epilogueIndex(access, columns)!;
-          const buffer = buffers[values.indexOf(base)];
-          if (index.kind === "scalar") x = b.load(buffer, index.offset, lanes, lanes > 1 ? { stride: 0 } : {});
-          else
-            x = b.load(
-              buffer,
-              index.kind === "columns"
-                ? affine(index.offset, column)
-                : affine(index.offset, scaled(row, columns), column),
-              lanes,
-            );
+          const { kind, offset } = indexOf(v);
+          const buffer = buffers[operandOf(base, kind, offset)];
+          if (kind === "scalar") x = b.load(buffer, 0, lanes, lanes > 1 ? { stride: 0 } : {});
+          else x = b.load(buffer, kind === "columns" ? column : affine(scaled(row, columns), column), lanes);
           x = afterLoad(b, x, base.dtype);
         } else x = map(base.node);
         done.set(v, x);
@@ -82,5 +92,5 @@ export function makeEpilogue(
       return beforeStore(b, done.get(last)!, last.dtype);
     },
   };
-  return { epilogue, values };
+  return { epilogue, operands };
 }
