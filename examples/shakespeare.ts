@@ -37,14 +37,14 @@ export function createModel(characters: number) {
   return model;
 }
 
-export async function run({ epochs = 8, seed = 0, verbose = 1 }: ExampleOptions = {}) {
+export async function run({ epochs = 6, seed = 0, verbose = 1 }: ExampleOptions = {}) {
   configure({ seed });
   const { train, test } = await datasets.tinyShakespeare();
   const tokenizer = text.Characters.of(train + test);
   const own = pieces(tokenizer.encode(train));
   const held = pieces(tokenizer.encode(test));
   const model = createModel(tokenizer.vocabularySize);
-  await model.fit(own.x, own.y, { epochs, batchSize: 64, verbose, validationData: [held.x, held.y] });
+  await model.fit(own.x, own.y, { epochs, batchSize: 32, verbose, validationData: [held.x, held.y] });
   const { loss } = await model.evaluate(held.x, held.y, { verbose: 0 });
   console.log(`${loss.toFixed(3)} nats per character on the last tenth\n`);
   for await (const piece of generate(model, "ROMEO:", { tokenizer, maxLength: 500, temperature: 0.7, seed })) {
