@@ -1,4 +1,4 @@
-/** R4: sentiment of film reviews (rt-polarity) with one LSTM on words, the reference program of text. */
+/** Sentiment of film reviews (rt-polarity) with one LSTM on words. */
 import { callbacks, configure, datasets, layers, sequential } from "layerwise";
 import type { ExampleOptions } from "./index.ts";
 
