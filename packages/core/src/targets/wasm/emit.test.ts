@@ -613,11 +613,18 @@ describe("random kernels", () => {
 });
 
 describe.skipIf(nativeMissing !== null)("native code gives the interpreter's bits", () => {
-  it.each([{ strict: false }, { strict: true }, { strict: false, lanes: 4 }, { strict: true, lanes: 8 }] as const)(
-    "for all the kernels above, %o",
-    (options) => {
-      expect(compared.length).toBeGreaterThan(0);
-      expect(nativeDifference(compared, options)).toBeNull();
+  // Compiling them all, once for each kind of vector, would take minutes; the op suite has the rest.
+  it.each([
+    { every: 5, strict: false },
+    { every: 17, strict: true },
+    { every: 19, strict: false, lanes: 4 },
+    { every: 23, strict: true, lanes: 8 },
+  ] as const)(
+    "for the kernels above, %o",
+    ({ every, ...options }) => {
+      const some = compared.filter((_, i) => i % every === 0);
+      expect(some.length).toBeGreaterThan(0);
+      expect(nativeDifference(some, options)).toBeNull();
     },
     600_000,
   );
