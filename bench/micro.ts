@@ -3,7 +3,6 @@
  * run: `npm run bench -- micro`. FLOPs are those of the definition (2·outputs·terms), so Winograd's may exceed the peak.
  */
 import { writeFileSync } from "node:fs";
-import { KernelBuilder } from "../packages/core/src/compiler/builder.ts";
 import { compileGraph } from "../packages/core/src/compiler/compile.ts";
 import {
   lowerConv,
@@ -13,6 +12,7 @@ import {
 } from "../packages/core/src/compiler/contract/index.ts";
 import { type LoopProgram, storageBytes, type TargetProfile, taskCount } from "../packages/core/src/compiler/loopir.ts";
 import type { ConvSpec, DotSpec, Lowered } from "../packages/core/src/compiler/lowered.ts";
+import { peakProgram } from "../packages/core/src/compiler/peak.ts";
 import { scratchBytes } from "../packages/core/src/compiler/scratch.ts";
 import { inputValue } from "../packages/core/src/graph/ops/source.ts";
 import { sizeOf } from "../packages/core/src/graph/types.ts";
@@ -111,33 +111,6 @@ function programOf(lowered: Lowered, inputs: readonly number[], output: number) 
   return { program, fill: inputAt.map((at, i) => ({ at, count: inputs[i] })) };
 }
 
-/** GFLOP/s of a run of independent multiply-adds in registers: how much arithmetic, and how to do it. */
-function peakLoop(device: Device): { run: () => void; flops: number } {
-  const { lanes, name } = device.profile;
-  const chains = name === "c" ? 12 : 10;
-  const rounds = 200000;
-  const b = new KernelBuilder("peak");
-  const out = b.buffer("out", "f32", 512, "readwrite");
-  const x = b.var(b.load(out, 0, lanes));
-  const sums = Array.from({ length: chains }, (_, i) => b.var(b.load(out, (i + 1) * lanes, lanes)));
-  b.loop("k", rounds, () => {
-    for (const s of sums) b.assign(s, b.fma(x, x, s));
-  });
-  sums.forEach((s, i) => {
-    b.store(out, (i + 1) * lanes, s);
-  });
-  const kernel = b.finish({ flops: 2 * rounds * chains * lanes, bytes: 0 });
-  const program: LoopProgram = {
-    kernels: [kernel],
-    stages: [{ calls: [{ kernel: 0, bindings: [{ slot: 0, offset: 0 }], label: "peak" }], serial: true, chunk: [1] }],
-    arenaBytes: 4096,
-    constants: new Uint8Array(0),
-    scratchBytes: 0,
-    slots: 2,
-  };
-  return { run: ready(device, program, [{ at: 0, count: 512 }]), flops: kernel.flops };
-}
-
 export async function micro(options: MicroOptions): Promise<void> {
   const device = open(options.device);
   const [rows, vectors, unroll] = options.tile?.split(",").map(Number) ?? [];
@@ -147,7 +120,8 @@ export async function micro(options: MicroOptions): Promise<void> {
     convolution: options.convolution === "direct" ? "direct" : "auto",
   };
   const only = options.only ?? "";
-  const peak = peakLoop(device);
+  const { program: loop, flops: peakFlops } = peakProgram(device.profile);
+  const peak = { run: ready(device, loop, [{ at: 0, count: loop.arenaBytes / 4 }]), flops: peakFlops };
   const peakRepeat = repeats(peak.run, 4);
   const results: MicroFigures[] = [];
   const { tile } = profile;

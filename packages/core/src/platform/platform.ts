@@ -4,13 +4,15 @@
  * Node's built-in modules, without an import statement: a static import would break browser bundles, a dynamic one is
  * asynchronous. Undefined outside Node (Deno and Bun have the function too, but not V8's flags behind it).
  */
-function nodeModule<T extends "node:os" | "node:v8" | "node:worker_threads">(
+function nodeModule<T extends "node:fs" | "node:os" | "node:v8" | "node:worker_threads">(
   name: T,
-): T extends "node:os"
-  ? typeof import("node:os")
-  : T extends "node:v8"
-    ? typeof import("node:v8")
-    : typeof import("node:worker_threads") {
+): T extends "node:fs"
+  ? typeof import("node:fs")
+  : T extends "node:os"
+    ? typeof import("node:os")
+    : T extends "node:v8"
+      ? typeof import("node:v8")
+      : typeof import("node:worker_threads") {
   return process.getBuiltinModule(name) as never;
 }
 
@@ -23,6 +25,18 @@ export function isNode(): boolean {
     host.Deno === undefined &&
     host.Bun === undefined
   );
+}
+
+/** An environment variable; undefined where there are none, and when it is empty. */
+export function environment(name: string): string | undefined {
+  return isNode() ? process.env[name] || undefined : undefined;
+}
+
+/** Writes a text file; false where there are no files. */
+export function writeTextFile(path: string, text: string): boolean {
+  if (!isNode()) return false;
+  nodeModule("node:fs").writeFileSync(path, text);
+  return true;
 }
 
 /** Hardware threads this process may use, at least 1. */

@@ -14,6 +14,16 @@ export interface Executable {
   readonly estimate: number;
 }
 
+/** One call of a timed run: what ran, how long, and the arithmetic (FLOPs) and traffic (bytes) it declares. */
+export interface CallTime {
+  readonly kernel: string;
+  /** Layer or op it belongs to. */
+  readonly label: string;
+  readonly milliseconds: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
 export interface Device {
   readonly name: string;
   readonly profile: TargetProfile;
@@ -37,6 +47,11 @@ export interface Device {
    * a worker fails; the device is usable again afterwards.
    */
   run(executable: Executable, stores: readonly Block[]): void;
+  /**
+   * As `run`, but call by call on the caller's thread, with what each took; for the profiler. Times of calls far below a
+   * microsecond are the clock's.
+   */
+  timeCalls?(executable: Executable, stores: readonly Block[]): CallTime[];
   /** Releases constants and code of an executable. */
   release(executable: Executable): void;
 }

@@ -4,6 +4,7 @@ import { allocate, type DType, dtypeBytes, sizeOf, type TypedArray } from "../gr
 import type { Block, Device, Executable } from "../targets/device.ts";
 import { replaceDevice } from "./device.ts";
 import type { Program, ProgramSource } from "./engine.ts";
+import { watcherOf } from "./profiling.ts";
 import type { Placement, Variable } from "./variable.ts";
 
 interface DevicePlacement extends Placement {
@@ -100,6 +101,7 @@ export function deviceProgram(source: ProgramSource, device: Device): Program {
 }
 
 class DeviceProgram implements Program {
+  readonly name: string;
   device: Device;
   graph: CompiledGraph;
   /** Dropped once there is an executable: it holds the graph with its constants. */
@@ -113,6 +115,7 @@ class DeviceProgram implements Program {
   private readonly unread = new Map<number, TypedArray>();
 
   constructor(source: GraphSource, device: Device) {
+    this.name = source.name;
     this.source = source;
     this.device = device;
     this.graph = compileGraph(source, device.profile);
@@ -165,7 +168,9 @@ class DeviceProgram implements Program {
     const { device, variables, blocks, outs } = this;
     const executable = this.build();
     for (let i = 0; i < variables.length; i++) blocks[i] = place(variables[i], device);
-    device.run(executable, blocks);
+    const watcher = device.timeCalls ? watcherOf(this) : null;
+    if (watcher) watcher(this.name, device, device.timeCalls!(executable, blocks));
+    else device.run(executable, blocks);
     const results: TypedArray[] = [];
     for (let i = 0; i < outs.length; i++) {
       const { dtype, size, bytes } = outs[i];

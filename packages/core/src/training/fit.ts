@@ -10,6 +10,7 @@ import { BatchOrder } from "./batches.ts";
 import { checkBatchSize, checkCount, checkFinite } from "./checks.ts";
 import { type DataTree, type RowSource, rowCount, sliceRows } from "./data.ts";
 import type { FitOptions, Logs } from "./options.ts";
+import { Profiler, profileWish, reportProfile } from "./profile.ts";
 import { type StepData, storedRows } from "./step.ts";
 import { progressLine } from "./terminal.ts";
 import { overrides, type Trainer, verbosity } from "./trainer.ts";
@@ -56,6 +57,8 @@ export async function runFit(trainer: Trainer, x: DataTree, y: DataTree | null, 
   const stored = storedRows(train);
   const line = progressLine(verbose);
   const yielder = new Yielder();
+  const wish = profileWish(options.profile);
+  const profiler = wish === false ? null : new Profiler();
   model.stopTraining = false;
   model.history = history;
   let batch = 0; // position in the pass over the data
@@ -109,6 +112,7 @@ export async function runFit(trainer: Trainer, x: DataTree, y: DataTree | null, 
     await each(trainer, callbacks, (c) => c.onTrainEnd({}));
   } finally {
     line.end();
+    if (profiler && wish !== false) reportProfile(profiler.stop(), wish);
   }
   return history;
 }

@@ -56,6 +56,11 @@ export interface FitOptions extends StepOptions {
   readonly stepsPerEpoch?: number | undefined;
   readonly classWeight?: ClassWeight | null | undefined;
   readonly sampleWeight?: DataTree | null | undefined;
+  /**
+   * Prints how long each kernel takes, with layer names, GFLOP/s, GB/s and share of the peak; a string names a file for a
+   * Chrome trace besides. Some steps then run on one thread. Default: the environment variable LAYERWISE_PROFILE.
+   */
+  readonly profile?: boolean | string | undefined;
 }
 
 export interface EvaluateOptions extends StepOptions {

@@ -1,7 +1,7 @@
 /** Step programs: one traced function that trains, tests or predicts one batch. */
 import { gradients } from "../autodiff/gradients.ts";
 import { formatShape, LayerwiseError } from "../errors.ts";
-import type { Value } from "../graph/node.ts";
+import { type Value, withScope } from "../graph/node.ts";
 import { add, scalar } from "../graph/ops/index.ts";
 import type { TypedArray } from "../graph/types.ts";
 import { isTensor, mapTree, type TensorTree, treeLeaves } from "../layers/arguments.ts";
@@ -140,17 +140,19 @@ function traceStep(
   const yPred = treeLeaves(outputs, isTensor);
   const yTrue = aligned(y, yPred.length, "y");
   const weights = aligned(weight, yPred.length, "sampleWeight", true);
-  const { total, each } = loss!.compute(yTrue, yPred, weights, [...scope.losses, ...model.weightLosses()]);
+  const { total, each } = withScope("loss", () =>
+    loss!.compute(yTrue, yPred, weights, [...scope.losses, ...model.weightLosses()]),
+  );
   if (kind === "train") {
     update(optimizer!, model.trainableWeights, total);
     if (randomUsed) parts.stepCounter.assign(new Tensor(add(parts.stepCounter.value(), scalar(1, "u32"))));
   }
-  parts.lossTracker.updateState(total, rows);
+  withScope("metrics", () => parts.lossTracker.updateState(total, rows));
   parts.outputTrackers.forEach((tracker, i) => {
     const value = each[i];
     if (value) tracker?.updateState(value, rows);
   });
-  metrics?.update(yTrue, yPred, weights);
+  withScope("metrics", () => metrics?.update(yTrue, yPred, weights));
   return null;
 }
 
@@ -168,9 +170,11 @@ function update(optimizer: Optimizer, variables: readonly Variable[], loss: Tens
   // The optimizer divides by the loss scale again, after gradients too small for half precision have survived.
   const { lossScaleFactor } = optimizer.options as { lossScaleFactor?: number | null };
   const found = gradients([loss.value], [scalar(lossScaleFactor ?? 1, loss.dtype)], targets);
-  optimizer.apply(
-    found.map((g) => (g === null ? null : new Tensor(g))),
-    variables,
+  withScope("optimizer", () =>
+    optimizer.apply(
+      found.map((g) => (g === null ? null : new Tensor(g))),
+      variables,
+    ),
   );
   for (const v of variables) {
     const constraint = constraintOf(v);

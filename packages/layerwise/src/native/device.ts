@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { LayerwiseError } from "@layerwise/core";
-import type { Block, Device, Executable, LoopProgram, TargetProfile } from "@layerwise/core/target-kit";
+import type { Block, CallTime, Device, Executable, LoopProgram, TargetProfile } from "@layerwise/core/target-kit";
 import * as targets from "@layerwise/core/target-kit";
 import type { KernelLibraries, KernelSource } from "./libraries.ts";
 import { openRuntime, type Runtime } from "./runtime.ts";
@@ -51,6 +51,14 @@ const tiles: Record<4 | 8 | 16, TargetProfile["tile"]> = {
   8: { rows: 6, vectors: 2, unroll: 4 },
   4: { rows: 8, vectors: 2, unroll: 4 },
 };
+
+function outOfScratch(exe: NativeExecutable): LayerwiseError {
+  return new LayerwiseError("out of memory for the scratch of a program", {
+    code: "N104",
+    received: `${exe.program.scratchBytes} bytes a thread`,
+    expected: "free memory",
+  });
+}
 
 /** Opens the device; throws (N101 to N106) when koffi or a working compiler is missing. */
 export function createNativeDevice(options: NativeOptions = {}): NativeDevice {
@@ -183,6 +191,24 @@ export class NativeDevice implements Device {
 
   run(executable: Executable, stores: readonly Block[]): void {
     const exe = executable as NativeExecutable;
+    this.place(exe, stores);
+    if (this.rt.run(this.pool, exe.handle, exe.threads) !== 0) throw outOfScratch(exe);
+  }
+
+  timeCalls(executable: Executable, stores: readonly Block[]): CallTime[] {
+    const exe = executable as NativeExecutable;
+    this.place(exe, stores);
+    const { calls } = targets.makeSchedule(exe.program);
+    const nanoseconds = new Float64Array(Math.max(1, calls.length));
+    if (this.rt.time(this.pool, exe.handle, nanoseconds) !== 0) throw outOfScratch(exe);
+    return calls.map(({ call }, i) => {
+      const { name: kernel, flops, bytes } = exe.program.kernels[call.kernel];
+      return { kernel, label: call.label, milliseconds: nanoseconds[i] / 1e6, flops, bytes };
+    });
+  }
+
+  /** Tells the program where its slots are, if something has moved. */
+  private place(exe: NativeExecutable, stores: readonly Block[]): void {
     const { placed } = exe;
     const constants = exe.constants?.address ?? 0;
     let moved = placed[0] !== this.arenaBlock.address || placed[1] !== constants;
@@ -190,13 +216,6 @@ export class NativeDevice implements Device {
     if (moved) {
       placed.set([this.arenaBlock.address, constants, ...stores.map((s) => s.address)]);
       this.rt.place(exe.handle, BigUint64Array.from(placed, BigInt));
-    }
-    if (this.rt.run(this.pool, exe.handle, exe.threads) !== 0) {
-      throw new LayerwiseError("out of memory for the scratch of a program", {
-        code: "N104",
-        received: `${exe.program.scratchBytes} bytes a thread`,
-        expected: "free memory",
-      });
     }
   }
 

@@ -1,7 +1,7 @@
 /** The permanent runtime library of the native target, in C: memory, thread pool, chunk scheduler. */
 
 /** Grows when the interface below changes; part of every cache key. */
-export const runtimeAbi = 2;
+export const runtimeAbi = 3;
 
 /**
  * Programs are tables of calls and stages over functions from program libraries. Threads take chunks of the open stage by
@@ -248,14 +248,31 @@ EXPORT void lw_place(void *handle, void *const *slots) {
   program_t *p = handle;
   for (int32_t i = 0; i < p->n_bindings; i++) p->ptr[i] = (char *)slots[p->slot[i]] + p->offset[i];
 }
+static int32_t reserve_scratch(pool_t *pool, const program_t *p) {
+  if (p->scratch <= pool->scratch_stride) return 0;
+  free(pool->scratch); pool->scratch = NULL;
+  if (posix_memalign((void **)&pool->scratch, 4096, (size_t)(p->scratch * pool->threads))) { pool->scratch_stride = 0; return 1; }
+  pool->scratch_stride = p->scratch;
+  return 0;
+}
+/* One run on this thread; nanoseconds of each call. */
+EXPORT int32_t lw_time(void *pool_handle, void *handle, double *nanoseconds) {
+  pool_t *pool = pool_handle;
+  program_t *p = handle;
+  if (reserve_scratch(pool, p)) return 1;
+  struct timespec a, b;
+  for (int32_t i = 0; i < p->n_calls; i++) {
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    p->calls[i].fn(0, p->calls[i].tasks, pool->scratch, p->ptr + p->calls[i].first_binding);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    nanoseconds[i] = 1e9 * (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec);
+  }
+  return 0;
+}
 EXPORT int32_t lw_run(void *pool_handle, void *handle, int32_t threads) {
   pool_t *pool = pool_handle;
   program_t *p = handle;
-  if (p->scratch > pool->scratch_stride) {
-    free(pool->scratch); pool->scratch = NULL;
-    if (posix_memalign((void **)&pool->scratch, 4096, (size_t)(p->scratch * pool->threads))) { pool->scratch_stride = 0; return 1; }
-    pool->scratch_stride = p->scratch;
-  }
+  if (reserve_scratch(pool, p)) return 1;
   if (threads <= 1 || pool->threads <= 1) {
     for (int32_t i = 0; i < p->n_calls; i++) p->calls[i].fn(0, p->calls[i].tasks, pool->scratch, p->ptr + p->calls[i].first_binding);
     return 0;

@@ -16,6 +16,7 @@ export interface Runtime {
   readonly programFree: NativeFunction;
   readonly place: NativeFunction;
   readonly run: NativeFunction;
+  readonly time: NativeFunction;
   /** Kernels compiled after this prelude; shared by all devices of the process. */
   libraries(prelude: string): KernelLibraries;
 }
@@ -53,6 +54,7 @@ export function openRuntime(toolchain: Toolchain): Runtime {
     programFree: lib.func("void lw_program_free(void *program)"),
     place: lib.func("void lw_place(void *program, const uint64_t *slots)"),
     run: lib.func("int32_t lw_run(void *pool, void *program, int32_t threads)"),
+    time: lib.func("int32_t lw_time(void *pool, void *program, _Out_ double *nanoseconds)"),
     libraries(prelude) {
       const known = kernels.get(prelude) ?? new KernelLibraries(toolchain, cache, loader, prelude);
       kernels.set(prelude, known);

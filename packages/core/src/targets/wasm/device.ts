@@ -2,7 +2,7 @@
 import type { LoopProgram, TargetProfile } from "../../compiler/loopir.ts";
 import { LayerwiseError } from "../../errors.ts";
 import { availableParallelism, hasRelaxedSimd, hasSharedMemory, v8Version } from "../../platform/platform.ts";
-import type { Block, Device, Executable } from "../device.ts";
+import type { Block, CallTime, Device, Executable } from "../device.ts";
 import { alignUp } from "./allocator.ts";
 import { type Code, CodeCache } from "./code-cache.ts";
 import type { Schedule } from "./control.ts";
@@ -24,15 +24,6 @@ export interface WasmDeviceOptions {
   convolution?: "auto" | "direct";
   /** Programs estimated below this many milliseconds run on one thread (default 0.15). */
   threadsFrom?: number;
-}
-
-/** One call of a profiled run: what ran, how long, and the arithmetic (FLOPs) and traffic (bytes) it declares. */
-export interface CallTime {
-  readonly kernel: string;
-  readonly label: string;
-  readonly milliseconds: number;
-  readonly flops: number;
-  readonly bytes: number;
 }
 
 class WasmExecutable implements Executable {
@@ -158,10 +149,6 @@ export class WasmDevice implements Device {
     if (status !== 0) this.fail(e, undefined);
   }
 
-  /**
-   * Runs once on the caller's thread, call by call, and returns what each took: for measurements of kernels. Times of
-   * calls far below a microsecond are the clock's.
-   */
   timeCalls(executable: Executable, stores: readonly Block[]): CallTime[] {
     const e = this.own(executable);
     this.prepare(e, stores);
