@@ -130,10 +130,12 @@ function startChild(
   { device, threads }: MeasureOptions,
   node = process.execPath,
 ): Child {
-  const args = [process.argv[1], command, program];
+  // "/path/to/node --flag": a command with flags of its own.
+  const [executable, ...flags] = node.split(" ");
+  const args = [...flags, process.argv[1], command, program];
   if (device !== undefined) args.push("--device", device);
   if (threads !== undefined) args.push("--threads", String(threads));
-  return new Child(`the process of ${program}`, node, args);
+  return new Child(`the process of ${program}`, executable, args);
 }
 
 async function inChild<T>(

@@ -75,8 +75,24 @@ export function hasSharedMemory(): boolean {
   return (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false;
 }
 
+/**
+ * Whether this V8 can fuse pairs of 128-bit operations into 256-bit ones (`--experimental-wasm-revectorize`): Node 24 and
+ * later on x64, unless the command line says `--no-experimental-wasm-revectorize`. Whether the results are right is for
+ * the caller to check.
+ */
+export function offersRevectorization(): boolean {
+  if (!isNode() || process.arch !== "x64" || commandLine().includes("--no-experimental-wasm-revectorize")) return false;
+  const version = v8Version();
+  return version !== undefined && (version[0] > 13 || (version[0] === 13 && version[1] >= 6));
+}
+
+/** V8's flags that the user has set. */
+function commandLine(): string {
+  return `${process.execArgv.join(" ")} ${process.env["NODE_OPTIONS"] ?? ""}`.replaceAll("_", "-");
+}
+
 /** Flags for a compilation in Node, each with what restores V8's default. */
-function compileFlags(): readonly (readonly [set: string, restore: string])[] {
+function compileFlags(revectorize: boolean): readonly (readonly [set: string, restore: string])[] {
   const version = v8Version();
   if (!version) return [];
   const flags: (readonly [string, string])[] = [
@@ -84,6 +100,7 @@ function compileFlags(): readonly (readonly [set: string, restore: string])[] {
     ["--no-liftoff", "--liftoff"],
     ["--no-wasm-lazy-compilation", "--wasm-lazy-compilation"],
   ];
+  if (revectorize) flags.push(["--experimental-wasm-revectorize", "--no-experimental-wasm-revectorize"]);
   if (needsRelaxedFlag(version)) {
     flags.push(["--experimental-wasm-relaxed-simd", "--no-experimental-wasm-relaxed-simd"]);
   }
@@ -96,11 +113,11 @@ function needsRelaxedFlag([major, minor]: readonly [number, number]): boolean {
 }
 
 /** Runs `body` with V8 set to optimise at once, and restores what the user has not set on the command line. */
-function withCompileFlags<T>(body: () => T): T {
+function withCompileFlags<T>(revectorize: boolean, body: () => T): T {
   if (!isNode()) return body();
   const v8 = nodeModule("node:v8");
-  const given = `${process.execArgv.join(" ")} ${process.env["NODE_OPTIONS"] ?? ""}`.replaceAll("_", "-");
-  const flags = compileFlags().filter(([set]) => !given.includes(set));
+  const given = commandLine();
+  const flags = compileFlags(revectorize).filter(([set]) => !given.includes(set));
   for (const [set] of flags) v8.setFlagsFromString(set);
   try {
     return body();
@@ -109,16 +126,16 @@ function withCompileFlags<T>(body: () => T): T {
   }
 }
 
-/** Compiles synchronously; in Node straight to optimised code. */
-export function compileWasm(bytes: Uint8Array): WebAssembly.Module {
-  return withCompileFlags(() => new WebAssembly.Module(bytes as BufferSource));
+/** Compiles synchronously; in Node straight to optimised code, `revectorize`d only where that is offered. */
+export function compileWasm(bytes: Uint8Array, revectorize = false): WebAssembly.Module {
+  return withCompileFlags(revectorize, () => new WebAssembly.Module(bytes as BufferSource));
 }
 
 let relaxedSimd: boolean | undefined;
 
 /** True where `f32x4.relaxed_madd` compiles. */
 export function hasRelaxedSimd(): boolean {
-  relaxedSimd ??= withCompileFlags(() => WebAssembly.validate(relaxedProbe as BufferSource));
+  relaxedSimd ??= withCompileFlags(false, () => WebAssembly.validate(relaxedProbe as BufferSource));
   return relaxedSimd;
 }
 

@@ -24,11 +24,13 @@ export interface Code {
 
 export class CodeCache {
   private readonly memory: WasmMemory;
+  private readonly revectorize: boolean;
   private readonly entries = new Map<string, Code[]>();
   private nextId = 1;
 
-  constructor(memory: WasmMemory) {
+  constructor(memory: WasmMemory, revectorize: boolean) {
     this.memory = memory;
+    this.revectorize = revectorize;
   }
 
   /** The code for these bytes, compiled synchronously if it is new. The caller counts itself among its users. */
@@ -37,7 +39,7 @@ export class CodeCache {
     const known = this.entries.get(key) ?? [];
     const same = known.find((c) => equalBytes(c.bytes, bytes));
     if (same) return same;
-    const module = compileWasm(bytes);
+    const module = compileWasm(bytes, this.revectorize);
     const { exports } = new WebAssembly.Instance(module, { env: { memory: this.memory.memory } });
     const code: Code = {
       id: this.nextId++,

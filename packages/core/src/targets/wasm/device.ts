@@ -1,7 +1,13 @@
 /** The WebAssembly device: compiles programs once per content, places them in memory, and runs them on one or several threads. */
 import type { LoopProgram, TargetProfile } from "../../compiler/loopir.ts";
 import { LayerwiseError } from "../../errors.ts";
-import { availableParallelism, hasRelaxedSimd, hasSharedMemory, v8Version } from "../../platform/platform.ts";
+import {
+  availableParallelism,
+  hasRelaxedSimd,
+  hasSharedMemory,
+  offersRevectorization,
+  v8Version,
+} from "../../platform/platform.ts";
 import type { Block, CallTime, Device, Executable } from "../device.ts";
 import { alignUp } from "./allocator.ts";
 import { type Code, CodeCache } from "./code-cache.ts";
@@ -10,6 +16,7 @@ import { CONTROL, controlBytes, MAX_STAGES, makeSchedule, SYNC, writeControl } f
 import { processMemory, type WasmMemory } from "./memory.ts";
 import { emitProgram } from "./module.ts";
 import { WorkerPool } from "./pool.ts";
+import { sameResults } from "./revectorize.ts";
 
 /** Programs estimated below this many milliseconds run on one thread: waking another would cost more than it saves. */
 const WORTH_THREADS = 0.15;
@@ -22,6 +29,11 @@ export interface WasmDeviceOptions {
   strict?: boolean;
   /** "direct" keeps 3×3 convolutions from Winograd's algorithm. */
   convolution?: "auto" | "direct";
+  /**
+   * Pairs of vectors as 256-bit operations: where the engine offers it and a check of its results passes (default), without
+   * that check (for the check itself), or never.
+   */
+  revectorize?: boolean | "unchecked";
   /** Programs estimated below this many milliseconds run on one thread (default 0.15). */
   threadsFrom?: number;
 }
@@ -75,9 +87,18 @@ export class WasmDevice implements Device {
     this.threads = shared ? checkThreads(options.threads) : 1;
     this.threadsFrom = options.threadsFrom ?? WORTH_THREADS;
     this.memory = processMemory(shared);
-    this.codes = new CodeCache(this.memory);
     const strict = options.strict ?? false;
-    this.profile = { name: "wasm", lanes: 4, tile: engineTile(), strict, convolution: options.convolution ?? "auto" };
+    const { revectorize: wish = true } = options;
+    const revectorize = wish === "unchecked" || (wish && revectorizes());
+    this.codes = new CodeCache(this.memory, revectorize);
+    this.profile = {
+      name: "wasm",
+      // Adjacent pairs of vectors in every statement are what the engine fuses.
+      lanes: revectorize ? 8 : 4,
+      tile: revectorize ? { rows: 6, vectors: 2, unroll: 4 } : engineTile(),
+      strict,
+      convolution: options.convolution ?? "auto",
+    };
     this.pool = new WorkerPool(this.memory, this.threads);
   }
 
@@ -309,6 +330,26 @@ export class WasmDevice implements Device {
       thrown === undefined ? undefined : { cause: thrown },
     );
   }
+}
+
+let revectorization: boolean | undefined;
+
+/** Asked once per process; the check costs a few milliseconds where the engine has the pass, nothing elsewhere. */
+function revectorizes(): boolean {
+  if (revectorization === undefined) {
+    revectorization = false;
+    if (offersRevectorization()) {
+      const plain = new WasmDevice({ threads: 1, revectorize: false });
+      const fused = new WasmDevice({ threads: 1, revectorize: "unchecked" });
+      try {
+        revectorization = sameResults(plain, fused);
+      } finally {
+        plain.close();
+        fused.close();
+      }
+    }
+  }
+  return revectorization;
 }
 
 /** Scratch of one thread: a line more than the program asks for, so that neighbours share none. */
