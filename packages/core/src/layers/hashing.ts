@@ -4,11 +4,10 @@ import { LayerwiseError } from "../errors.ts";
 import { StringTensor } from "../tensor/string-tensor.ts";
 import { type Tensor, tensorFrom } from "../tensor/tensor.ts";
 import type { Tree } from "../tensor/tree.ts";
-import { encode, encodedShape } from "../text/encode.ts";
 import { fingerprint64, joinFingerprints, remembered, sipHash64, toBin } from "../text/hash.ts";
-import type { OutputMode, Token } from "../text/lookup-table.ts";
+import type { Token } from "../text/lookup-table.ts";
 import { type HostTree, isHostValue } from "./arguments.ts";
-import { HostLayer } from "./host-layer.ts";
+import { HostEncodingLayer } from "./host-encoding.ts";
 import type { Open } from "./infer.ts";
 import { layerFields } from "./layer.ts";
 import { noSparse, oneHostValue, oneOpen, saltField, tokensOf } from "./lookup-fields.ts";
@@ -24,12 +23,12 @@ const hashingSpec = defineSpec("keras.layers", "Hashing", {
 export type HashingOptions = OptionsOf<typeof hashingSpec>;
 
 /** Strings or integers [N, …] → bins i32 [N, …], or their encoding f32; runs on the host. The bits are TensorFlow's. */
-export class Hashing extends HostLayer<typeof hashingSpec> {
+export class Hashing extends HostEncodingLayer<typeof hashingSpec> {
   static readonly spec = hashingSpec;
   private readonly binOf: (value: Token) => number;
 
   constructor(options: HashingOptions) {
-    super(options, hashingSpec);
+    super(options, hashingSpec, ({ options: o }: Hashing) => ({ mode: o.outputMode, depth: () => o.numBins }));
     const { numBins, maskValue, salt } = this.options;
     const reserved = maskValue !== null && numBins > 1 ? 1 : 0;
     const key = salt && ([BigInt(salt[0]), BigInt(salt[1])] as const);
@@ -41,11 +40,10 @@ export class Hashing extends HostLayer<typeof hashingSpec> {
   }
   compute(inputs: HostTree): Tensor {
     const x = oneHostValue(inputs, this);
-    const bins = Int32Array.from(Array.from(tokensOf(x, this, "both")), this.binOf);
-    return binned(bins, x.shape, this.options.outputMode, this.options.numBins);
+    return tensorFrom(Int32Array.from(Array.from(tokensOf(x, this, "both")), this.binOf), x.shape, "i32");
   }
   infer(inputs: Tree<Open>): Open {
-    return binnedOpen(oneOpen(inputs, this), this.options.outputMode, this.options.numBins);
+    return { shape: oneOpen(inputs, this).shape, dtype: "i32", maskShape: null };
   }
 }
 export const hashing = (numBins: number, options: Omit<HashingOptions, "numBins"> = {}): Hashing =>
@@ -63,14 +61,17 @@ export type HashedCrossingOptions = OptionsOf<typeof crossingSpec>;
 const crossKey = 0xdecafcaffen;
 
 /** Several features [N] or [N, 1], strings or integers → one bin for each combination; runs on the host. */
-export class HashedCrossing extends HostLayer<typeof crossingSpec> {
+export class HashedCrossing extends HostEncodingLayer<typeof crossingSpec> {
   static readonly spec = crossingSpec;
 
   constructor(options: HashedCrossingOptions) {
-    super(options, crossingSpec);
+    super(options, crossingSpec, ({ options: o }: HashedCrossing) => ({
+      mode: o.outputMode,
+      depth: () => o.numBins,
+    }));
   }
   compute(inputs: HostTree): Tensor {
-    const { numBins, outputMode } = this.options;
+    const { numBins } = this.options;
     const features = Array.isArray(inputs) ? inputs.filter(isHostValue) : [];
     const shapes = features.map((f) => f.shape);
     this.check(shapes);
@@ -87,12 +88,12 @@ export class HashedCrossing extends HostLayer<typeof crossingSpec> {
         numBins,
       ),
     );
-    return binned(bins, shapes[0], outputMode, numBins);
+    return tensorFrom(bins, shapes[0], "i32");
   }
   infer(inputs: Tree<Open>): Open {
     const features = Array.isArray(inputs) ? (inputs as readonly Open[]) : [];
     this.check(features.map((f) => f.shape));
-    return binnedOpen(features[0], this.options.outputMode, this.options.numBins);
+    return { shape: features[0].shape, dtype: "i32", maskShape: null };
   }
   private check(shapes: readonly (readonly (number | null)[])[]): void {
     const fits = (s: readonly (number | null)[]) =>
@@ -108,12 +109,3 @@ export class HashedCrossing extends HostLayer<typeof crossingSpec> {
 }
 export const hashedCrossing = (numBins: number, options: Omit<HashedCrossingOptions, "numBins"> = {}): HashedCrossing =>
   new HashedCrossing({ ...options, numBins });
-
-function binned(bins: Int32Array, shape: readonly number[], mode: OutputMode, depth: number): Tensor {
-  if (mode === "int") return tensorFrom(bins, shape, "i32");
-  const rows = encode(bins, shape, mode, depth);
-  return tensorFrom(rows.data, rows.shape, "f32");
-}
-function binnedOpen({ shape }: Open, mode: OutputMode, depth: number): Open {
-  return { shape: encodedShape(shape, mode, depth), dtype: mode === "int" ? "i32" : "f32", maskShape: null };
-}

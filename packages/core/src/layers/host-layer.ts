@@ -16,7 +16,7 @@ import { Layer } from "./layer.ts";
  *     }
  */
 export abstract class HostLayer<S extends Spec> extends Layer<S> {
-  override readonly runsOn = "host";
+  override readonly runsOn: Layer["runsOn"] = "host";
   override readonly masking = "consume";
   private readonly stage: HostStage = {
     run: (inputs) => this.compute(inputs as never),
@@ -35,7 +35,7 @@ export abstract class HostLayer<S extends Spec> extends Layer<S> {
   override get hostStage(): HostStage {
     return this.stage;
   }
-  call(): TensorTree {
+  call(_inputs: TensorTree): TensorTree {
     throw new LayerwiseError(`${this.describe()} runs on the host and cannot be part of a program`, {
       code: "E208",
       layer: this.name,

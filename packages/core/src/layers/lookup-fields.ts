@@ -2,9 +2,7 @@
 import { bool, either, Field, int, json, list, number, oneOf, type Spec, string } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import { StringTensor } from "../tensor/string-tensor.ts";
-import { type Tensor, tensorFrom } from "../tensor/tensor.ts";
-import { encode } from "../text/encode.ts";
-import type { LookupTable, OutputMode, Token } from "../text/lookup-table.ts";
+import type { Token } from "../text/lookup-table.ts";
 import type { HostTree, HostValue } from "./arguments.ts";
 import { isHostValue } from "./arguments.ts";
 import type { HostLayer } from "./host-layer.ts";
@@ -77,17 +75,14 @@ export function tokensOf(
   });
 }
 
-/** Indices as the layer's output. */
-export function encoded(indices: Int32Array, shape: readonly number[], mode: OutputMode, table: LookupTable): Tensor {
-  if (mode === "int") return tensorFrom(indices, shape, "i32");
-  const rows = encode(indices, shape, mode, table.depth, table.idfWeights);
-  return tensorFrom(rows.data, rows.shape, "f32");
-}
-
-/** Rows of indices in one array, cut or padded with 0 to `length` (null: that of the longest). */
-export function paddedRows(rows: readonly Int32Array[], wanted: number | null): { data: Int32Array; length: number } {
+/** Rows of indices in one array, cut or padded to `length` (null: that of the longest). */
+export function paddedRows(
+  rows: readonly Int32Array[],
+  wanted: number | null,
+  padding = 0,
+): { data: Int32Array; length: number } {
   const length = wanted ?? rows.reduce((n, r) => Math.max(n, r.length), 0);
-  const data = new Int32Array(rows.length * length);
+  const data = new Int32Array(rows.length * length).fill(padding);
   rows.forEach((r, i) => {
     data.set(r.length > length ? r.subarray(0, length) : r, i * length);
   });

@@ -14,13 +14,12 @@ import type { Shape } from "../graph/types.ts";
 import { StringTensor, type ValueDType } from "../tensor/string-tensor.ts";
 import { tensorFrom } from "../tensor/tensor.ts";
 import type { Tree } from "../tensor/tree.ts";
-import { encodedShape } from "../text/encode.ts";
 import { LookupTable, type OutputMode, type Token } from "../text/lookup-table.ts";
 import { type ArgumentTree, asHostValues, type HostTree, type HostValue } from "./arguments.ts";
-import { HostLayer } from "./host-layer.ts";
+import { HostEncodingLayer } from "./host-encoding.ts";
 import type { Open } from "./infer.ts";
 import { layerFields } from "./layer.ts";
-import { allModes, encoded, encoding, lookupFields, oneHostValue, oneOpen, tokensOf } from "./lookup-fields.ts";
+import { allModes, encoding, lookupFields, oneHostValue, oneOpen, tokensOf } from "./lookup-fields.ts";
 
 /** Options that both classes have; the vocabulary's type differs. */
 interface LookupValues {
@@ -38,13 +37,17 @@ interface LookupValues {
 }
 
 /** A layer around a table from tokens to indices. */
-abstract class IndexLookup<S extends Spec, T extends Token> extends HostLayer<S> {
+abstract class IndexLookup<S extends Spec, T extends Token> extends HostEncodingLayer<S> {
   /** What the tokens are; also the dtype of inputs (of outputs when inverted). */
   abstract readonly kind: "string" | "integer";
   readonly table: LookupTable;
 
   constructor(options: OptionsOf<S>, spec: S) {
-    super(options, spec);
+    super(options, spec, (layer: IndexLookup<S, T>) => ({
+      mode: layer.values.invert ? "int" : layer.values.outputMode,
+      depth: () => layer.table.depth,
+      idf: () => layer.table.idfWeights,
+    }));
     const o = this.values;
     this.table = new LookupTable(o, this.describe());
     if (o.vocabulary) this.setVocabulary(o.vocabulary as readonly T[], o.idfWeights);
@@ -78,21 +81,16 @@ abstract class IndexLookup<S extends Spec, T extends Token> extends HostLayer<S>
     return this.table.size;
   }
   compute(inputs: HostTree): HostValue {
-    const { invert, outputMode } = this.values;
     const x = oneHostValue(inputs, this);
-    if (!invert) return encoded(this.table.indicesOf(tokensOf(x, this, this.kind)), x.shape, outputMode, this.table);
+    if (!this.values.invert) return tensorFrom(this.table.indicesOf(tokensOf(x, this, this.kind)), x.shape, "i32");
     const tokens = Array.from(tokensOf(x, this, "integer"), (i) => this.table.tokenAt(Number(i)));
     return this.fromTokens(tokens as T[], x.shape);
   }
   protected abstract fromTokens(tokens: T[], shape: Shape): HostValue;
 
   infer(inputs: Tree<Open>): Open {
-    const { invert, outputMode } = this.values;
     const { shape } = oneOpen(inputs, this);
-    const mode = invert ? "int" : outputMode;
-    const outShape = mode === "int" ? shape : encodedShape(shape, mode, this.table.depth);
-    const dtype = invert && this.kind === "string" ? "string" : mode === "int" ? "i32" : "f32";
-    return { shape: outShape, dtype, maskShape: null };
+    return { shape, dtype: this.values.invert && this.kind === "string" ? "string" : "i32", maskShape: null };
   }
   override getConfig(): Record<string, Json> {
     const config = super.getConfig();
@@ -117,7 +115,7 @@ const stringSpec = defineSpec("keras.layers", "StringLookup", {
 } satisfies Fields);
 export type StringLookupOptions = OptionsOf<typeof stringSpec>;
 
-/** Strings [N, …] → i32 [N, …], or f32 [N, vocabulary] for the encodings; runs on the host. */
+/** Strings [N, …] → i32 [N, …], or f32 [N, vocabulary] for the encodings; looks up on the host. */
 export class StringLookup extends IndexLookup<typeof stringSpec, string> {
   static readonly spec = stringSpec;
   get kind() {
@@ -142,7 +140,7 @@ const integerSpec = defineSpec("keras.layers", "IntegerLookup", {
 } satisfies Fields);
 export type IntegerLookupOptions = OptionsOf<typeof integerSpec>;
 
-/** Integers [N, …] → i32 [N, …], or f32 [N, vocabulary] for the encodings; runs on the host. */
+/** Integers [N, …] → i32 [N, …], or f32 [N, vocabulary] for the encodings; looks up on the host. */
 export class IntegerLookup extends IndexLookup<typeof integerSpec, number> {
   static readonly spec = integerSpec;
   get kind() {

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { defineSpec } from "../config/index.ts";
 import { functional, layerFromConfig, type Sequential, sequential } from "../models/index.ts";
+import * as optimizers from "../optimizers/index.ts";
 import { StringTensor } from "../tensor/string-tensor.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { BytePairs } from "../text/byte-pairs.ts";
@@ -146,6 +147,31 @@ test("a model from texts to predictions: fit, evaluate, predict, saved and read 
   expect(model.apply<Tensor>(["bad"]).dataSync()[0]).toBeCloseTo(bad, 6);
   const outer = sequential([model, rescaling(2)]);
   expect((await outer.predict(["bad"])).dataSync()[0]).toBeCloseTo(2 * bad, 6);
+});
+
+test("bags of words: indices on the host, rows of counts in the program", async () => {
+  for (const outputMode of ["multiHot", "count", "tfIdf"] as const) {
+    const words = textVectorization({ maxTokens: 50, outputMode });
+    words.adapt(texts);
+    const staged = words.hostStage.run(new StringTensor(["good good film", "bad"])) as Tensor;
+    expect(staged.dtype).toBe("i32");
+    expect(staged.arraySync()).toEqual([
+      [...words.table.indicesOf(["good", "good", "film"])],
+      [...words.table.indicesOf(["bad"]), -1, -1],
+    ]);
+    const model = sequential([words, dense(1, { activation: "sigmoid" })]);
+    model.compile({
+      optimizer: optimizers.adam({ learningRate: 0.2 }),
+      loss: "binaryCrossentropy",
+      metrics: ["accuracy"],
+    });
+    await model.fit(texts, labels, { epochs: 40, batchSize: 3, verbose: 0 });
+    expect((await model.evaluate(texts, labels, { verbose: 0 }))["accuracy"]).toBe(1);
+    const copy = layerFromConfig(JSON.parse(JSON.stringify(model.toConfig()))) as Sequential;
+    copy.setWeights(model.getWeights());
+    expect((await copy.predict(texts)).dataSync()).toEqual((await model.predict(texts)).dataSync());
+    expect(model.apply<Tensor>(["bad"]).shape).toEqual([1, 1]);
+  }
 });
 
 test("texts of one column [N, 1] and of shape [N] are the same", async () => {

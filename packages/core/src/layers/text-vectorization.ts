@@ -15,11 +15,10 @@ import { LayerwiseError } from "../errors.ts";
 import type { NestedStrings, StringTensor, ValueDType } from "../tensor/string-tensor.ts";
 import { type Tensor, tensorFrom } from "../tensor/tensor.ts";
 import type { Tree } from "../tensor/tree.ts";
-import { encodeRow } from "../text/encode.ts";
-import { LookupTable, type OutputMode } from "../text/lookup-table.ts";
+import { LookupTable, masked } from "../text/lookup-table.ts";
 import { ngrams, splitters, standardizers } from "../text/tokens.ts";
 import { asHostValues, type HostTree } from "./arguments.ts";
-import { HostLayer } from "./host-layer.ts";
+import { HostEncodingLayer } from "./host-encoding.ts";
 import type { Open } from "./infer.ts";
 import { layerFields } from "./layer.ts";
 import { idfOf } from "./lookup.ts";
@@ -74,16 +73,20 @@ export type TextVectorizationOptions = OptionsOf<typeof spec>;
 /**
  * Texts [N] or [N, 1] → i32 [N, T] (0: padding, 1: outside the vocabulary, then the vocabulary), T the longest text of the
  * call or `outputSequenceLength`; or f32 [N, vocabulary] (0: outside the vocabulary) for the other modes. An empty text is a
- * row of padding, or of zeros. Runs on the host, as the first layer of a model.
+ * row of padding, or of zeros. Finds indices on the host, as the first layer of a model.
  */
-export class TextVectorization extends HostLayer<typeof spec> {
+export class TextVectorization extends HostEncodingLayer<typeof spec> {
   static readonly spec = spec;
   readonly inputDType: ValueDType = "string";
   readonly table: LookupTable;
   private readonly widths: readonly number[] | null;
 
   constructor(options: TextVectorizationOptions = {}) {
-    super(options, spec);
+    super(options, spec, (layer: TextVectorization) => ({
+      mode: layer.options.outputMode,
+      depth: () => layer.table.depth,
+      idf: () => layer.table.idfWeights,
+    }));
     const { maxTokens, outputMode, padToMaxTokens, ngrams: n, vocabulary, idfWeights } = this.options;
     const { outputSequenceLength, ragged } = this.options;
     if (outputMode !== "int" && (outputSequenceLength !== null || ragged)) {
@@ -131,24 +134,15 @@ export class TextVectorization extends HostLayer<typeof spec> {
     const { outputMode, outputSequenceLength, ragged, split } = this.options;
     const { data, shape } = this.texts(inputs);
     const rows = data.map((text) => this.table.indicesOf(this.tokenize(text)));
-    if (outputMode !== "int") return this.encodeRows(rows, outputMode);
     if (ragged) return rows.map((r) => tensorFrom(r, [r.length], "i32"));
-    if (split === null && this.widths === null && outputSequenceLength === null)
+    if (outputMode === "int" && split === null && this.widths === null && outputSequenceLength === null)
       return tensorFrom(
         Int32Array.from(rows, (r) => r[0]),
         shape,
         "i32",
       );
-    const { data: out, length } = paddedRows(rows, outputSequenceLength);
+    const { data: out, length } = paddedRows(rows, outputSequenceLength, outputMode === "int" ? 0 : masked);
     return tensorFrom(out, [rows.length, length], "i32");
-  }
-  private encodeRows(rows: readonly Int32Array[], mode: Exclude<OutputMode, "int">): Tensor {
-    const { depth, idfWeights } = this.table;
-    const out = new Float32Array(rows.length * depth);
-    rows.forEach((r, i) => {
-      encodeRow(r, mode, out, i * depth, idfWeights);
-    });
-    return tensorFrom(out, [rows.length, depth], "f32");
   }
   infer(inputs: Tree<Open>): Open {
     const { outputMode, outputSequenceLength, ragged, split } = this.options;
@@ -162,8 +156,7 @@ export class TextVectorization extends HostLayer<typeof spec> {
         expected: "ragged: false inside a model",
       });
     }
-    if (outputMode !== "int") return { shape: [shape[0] ?? null, this.table.depth], dtype: "f32", maskShape: null };
-    const single = split === null && this.widths === null && outputSequenceLength === null;
+    const single = outputMode === "int" && split === null && this.widths === null && outputSequenceLength === null;
     return { shape: single ? shape : [shape[0] ?? null, outputSequenceLength], dtype: "i32", maskShape: null };
   }
   private texts(inputs: HostTree): StringTensor {
