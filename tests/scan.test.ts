@@ -167,3 +167,58 @@ test("the same bits for any number of threads", () => {
     configure({ threads: null, device: "auto" });
   }
 });
+
+test("cond computes one branch and differentiates it", () => {
+  const f = (x: Tensor) =>
+    ops.cond(
+      x.sum().greater(0),
+      () => x.mul(x).sum(),
+      () => x.mul(-3).sum(),
+    );
+  expect(f(tensor([1, 2])).item()).toBe(5);
+  expect(f(tensor([-1, -2])).item()).toBe(9);
+  expect(Array.from(grad(f)(tensor([1, 2])).dataSync())).toEqual([2, 4]);
+  expect(Array.from(grad(f)(tensor([-1, -2])).dataSync())).toEqual([-3, -3]);
+  expect(() =>
+    ops.cond(
+      true,
+      () => [tensor(1)],
+      () => tensor(1) as never,
+    ),
+  ).toThrow(/structure/);
+});
+
+test("whileLoop runs as long as it must, with a limit it has a gradient", () => {
+  const double = (limit?: number) => (x: Tensor) =>
+    ops.whileLoop(
+      ({ v }) => v.sum().less(50),
+      ({ v, n }) => ({ v: v.mul(2), n: n.add(1) }),
+      { v: x, n: tensor(0) },
+      limit === undefined ? {} : { maxIterations: limit },
+    );
+  const { v, n } = double()(tensor([1, 2]));
+  expect([Array.from(v.dataSync()), n.item()]).toEqual([[32, 64], 5]);
+  expect(double(3)(tensor([1, 2])).n.item()).toBe(3);
+  expect(Array.from(grad((x: Tensor) => double(20)(x).v.sum())(tensor([1, 2])).dataSync())).toEqual([32, 32]);
+  expect(() => grad((x: Tensor) => double()(x).v.sum())(tensor([1, 2]))).toThrow(/maxIterations/);
+});
+
+test("foriLoop and map", () => {
+  expect(ops.foriLoop(2, 6, (i, sum: Tensor) => sum.add(i), tensor(0, [], "i32")).item()).toBe(14);
+  const squares = ops.map(
+    (x: Tensor) => x.mul(x),
+    tensor([
+      [1, 2],
+      [3, 4],
+    ]),
+  );
+  expect(Array.from(squares.dataSync())).toEqual([1, 4, 9, 16]);
+});
+
+test("rows that do not depend on one another are tasks of their own", () => {
+  const grids = program(20)
+    .kernels.filter((k) => k.name.startsWith("scan"))
+    .map((k) => k.grid.map((v) => v.extent));
+  // 12 rows: a block of 8 and one of 4, forwards and backwards.
+  expect(grids).toEqual([[1], [1], [1], [1]]);
+});

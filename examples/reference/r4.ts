@@ -1,18 +1,30 @@
 /** R4: an LSTM over embedded words, on film reviews (SST-2): 80 words of a vocabulary of 20,000. */
-import { configure, datasets, layers, sequential, type Tensor } from "layerwise";
+import { configure, datasets, layers, sequential, type Tensor, tensor } from "layerwise";
 import type { Data, RunOptions } from "./types.ts";
 
 const { dense, embedding, lstm, textVectorization } = layers;
 const vocabulary = 20_000;
 const words = 80;
 
-/** Sentences as rows of 80 word numbers, 0 where there is none. */
+/** Word numbers at the end of each row instead of its beginning, so that the last step sees the last word. */
+function alignRight(rows: Tensor): Tensor {
+  const numbers = rows.dataSync() as Int32Array;
+  const moved = new Int32Array(numbers.length);
+  for (let at = 0; at < numbers.length; at += words) {
+    const row = numbers.subarray(at, at + words);
+    const length = row.findLastIndex((w) => w !== 0) + 1;
+    moved.set(row.subarray(0, length), at + words - length);
+  }
+  return tensor(moved, rows.shape, "i32");
+}
+
+/** Sentences as rows of 80 word numbers, zeros before the first. */
 export async function load() {
   const { train, test } = await datasets.sst2();
   const vectorize = textVectorization({ maxTokens: vocabulary, outputSequenceLength: words });
   vectorize.adapt(train.x);
   const encode = ({ x, y }: { x: readonly string[]; y: Tensor }): Data => ({
-    x: vectorize.apply(x as never) as Tensor,
+    x: alignRight(vectorize.apply(x as never) as Tensor),
     y,
   });
   return { train: encode(train), test: encode(test) };

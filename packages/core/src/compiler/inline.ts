@@ -77,6 +77,15 @@ export class InlineBuilder {
       second ? { kind: "if", condition, then: first, otherwise: second } : { kind: "if", condition, then: first },
     );
   }
+  /** `test` appends statements and returns the condition. */
+  repeat(test: () => Operand, body: () => void): void {
+    let condition: Operand | null = null;
+    const first = this.within(() => {
+      condition = test();
+    });
+    const stmts = this.within(body);
+    this.block.push({ kind: "while", test: first, condition: condition!, body: stmts });
+  }
   within(body: () => void): Stmt[] {
     const saved = this.block;
     const inner: Stmt[] = [];
@@ -143,6 +152,7 @@ export class InlineBuilder {
 function renamed(stmts: readonly Stmt[], now: (b: Buffer) => Buffer): Stmt[] {
   return stmts.map((s): Stmt => {
     if (s.kind === "loop") return { ...s, body: renamed(s.body, now) };
+    if (s.kind === "while") return { ...s, test: renamed(s.test, now), body: renamed(s.body, now) };
     if (s.kind === "if") {
       const then = renamed(s.then, now);
       return s.otherwise ? { ...s, then, otherwise: renamed(s.otherwise, now) } : { ...s, then };
@@ -233,6 +243,10 @@ class Copier {
         return { ...s, dst: this.local(s.dst), value: this.operand(s.value) };
       case "loop":
         return { ...s, variable: this.variable(s.variable), body: this.all(s.body) };
+      case "while": {
+        const test = this.all(s.test);
+        return { ...s, test, condition: this.operand(s.condition), body: this.all(s.body) };
+      }
       case "if": {
         const then = this.all(s.then);
         const condition = this.operand(s.condition);

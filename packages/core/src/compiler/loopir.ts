@@ -172,6 +172,13 @@ export type Stmt =
   | { readonly kind: "assign"; readonly dst: Local; readonly value: Operand }
   /** Runs `body` for variable = 0 … extent-1. `unroll` (a divisor of the extent) is a hint. */
   | { readonly kind: "loop"; readonly variable: LoopVar; readonly body: readonly Stmt[]; readonly unroll?: number }
+  /** Runs `test`, then `body` if `condition` (a scalar mask that `test` defines) holds, and so on until it does not. */
+  | {
+      readonly kind: "while";
+      readonly test: readonly Stmt[];
+      readonly condition: Operand;
+      readonly body: readonly Stmt[];
+    }
   /** `condition` is a scalar mask. */
   | {
       readonly kind: "if";

@@ -1,5 +1,9 @@
-/** Lowering of scans: the kernels of the body become one kernel with the loop over time inside, its tasks blocks of rows. */
+/**
+ * Lowering of loops and branches: the kernels of a body are put together to one kernel with the loop or branch inside.
+ * The tasks of a scan are blocks of rows where rows do not depend on one another.
+ */
 import { apply1, type Node, type Value } from "../graph/node.ts";
+import { type CondAttrs, condOp, type WhileAttrs, whileOp } from "../graph/ops/branch.ts";
 import { type ScanAttrs, scanOp } from "../graph/ops/scan.ts";
 import { isSpreadConstant, type Region } from "../graph/region.ts";
 import { dtypeBytes, sizeOf } from "../graph/types.ts";
@@ -17,7 +21,7 @@ import {
 } from "./emit-group.ts";
 import { fuse, type Group, outputsOf, sortGroups } from "./fuse.ts";
 import { InlineBuilder, type Spot } from "./inline.ts";
-import { type Affine, type Buffer, type Kernel, type StorageType, storageBytes } from "./loopir.ts";
+import { type Affine, type Buffer, type Kernel, type Operand, type StorageType, storageBytes } from "./loopir.ts";
 import { type Interval, planMemory } from "./memory.ts";
 import { type Rows, resized, rowsOf } from "./row-blocks.ts";
 
@@ -25,8 +29,121 @@ import { type Rows, resized, rowsOf } from "./row-blocks.ts";
 const rowsPerTask = 8;
 
 export function emitRegion(node: Node, c: EmitContext, label: string): void {
-  if (node.op !== scanOp) throw new Error(`compiler: ${node.op.name} has no lowering`);
-  new ScanLowering(node, c, label).emit();
+  if (node.op === scanOp) new ScanLowering(node, c, label).emit();
+  else if (node.op === condOp) emitCond(node, c, label);
+  else if (node.op === whileOp) emitWhile(node, c, label);
+  else throw new Error(`compiler: ${node.op.name} has no lowering`);
+}
+
+/** Places of a node's inputs; contiguous parts of larger values begin further on. */
+function inputPlacesOf(node: Node, c: EmitContext): Place[] {
+  return node.inputs.map((v, i) => {
+    const { source, offset } = lowerInput(v, i, node, c.isBuffer);
+    return shifted(c.placeOf(source), offset);
+  });
+}
+
+/** Results as values of their own, each made by a kernel: copies of parameters, constants and repeated results. */
+function ownResults(region: Region, results: readonly Value[]): Value[] {
+  const taken = new Set<Value>();
+  return results.map((v, serial) => {
+    const plain = v.node.inputs.length === 0 || isSpreadConstant(v) || taken.has(v) || region.parameters.includes(v);
+    const made = plain ? apply1(copy, [v], { serial }) : v;
+    taken.add(made);
+    return made;
+  });
+}
+
+function emitBody(b: InlineBuilder, memory: Memory, body: Body): void {
+  for (const s of body.steps)
+    b.inline(
+      s.kernel,
+      s.places.map((p, i) => memory.spot(body, p, buffersOf(s.kernel)[i].type)),
+    );
+}
+
+/** Whether a bool in memory is set. */
+function isTrue(b: InlineBuilder, { buffer, at }: Spot): Operand {
+  const loaded = b.local("i32", 1);
+  b.push({ kind: "load", dst: loaded, buffer, at });
+  const mask = b.local("mask", 1);
+  b.push({ kind: "compare", op: "ne", dst: mask, a: loaded, b: { kind: "const", type: "i32", lanes: 1, value: 0 } });
+  return mask;
+}
+
+function emitCond(node: Node, c: EmitContext, label: string): void {
+  const { then, otherwise } = node.attrs as CondAttrs;
+  const places = inputPlacesOf(node, c);
+  const b = new InlineBuilder("cond");
+  const memory = new Memory(b, c, false);
+  const whole = (place: Place, v: Value): Outside => ({ place, size: sizeOf(v.shape), at: affine(0) });
+  const branch = (region: Region, first: number) => (): void => {
+    const external = new Map<Value, Outside>();
+    region.parameters.forEach((p, i) => {
+      external.set(p, whole(places[first + i], p));
+    });
+    const results = ownResults(region, region.results);
+    results.forEach((r, i) => {
+      if (sizeOf(r.shape) > 0) external.set(r, whole(c.placeOf(node.outputs[i]), r));
+    });
+    emitBody(
+      b,
+      memory,
+      planBody(
+        results.filter((r) => sizeOf(r.shape) > 0),
+        c,
+        (v) => external.get(v) ?? null,
+      ),
+    );
+  };
+  const condition = isTrue(b, memory.outside(whole(places[0], node.inputs[0]), "bool"));
+  b.branch(condition, branch(then, 1), branch(otherwise, 1 + then.parameters.length));
+  c.step(b.finish(), memory.places(), label);
+}
+
+function emitWhile(node: Node, c: EmitContext, label: string): void {
+  const { test, body, states } = node.attrs as WhileAttrs;
+  const places = inputPlacesOf(node, c);
+  const b = new InlineBuilder("while");
+  const memory = new Memory(b, c, false);
+  const whole = (place: Place, v: Value): Outside => ({ place, size: sizeOf(v.shape), at: affine(0) });
+  const state = node.outputs.map((o) => c.placeOf(o));
+  const external = new Map<Value, Outside>();
+  const bind = (region: Region, first: number): void =>
+    region.parameters.forEach((p, i) => {
+      external.set(p, whole(i < states ? state[i] : places[first + i], p));
+    });
+  bind(test, 0);
+  bind(body, test.parameters.length - states);
+  const lookup = (v: Value) => external.get(v) ?? null;
+  const copyTo = (from: Spot, to: Spot, v: Value): void => {
+    if (sizeOf(v.shape) > 0) b.inline(copyKernel(v.dtype, sizeOf(v.shape)), [from, to]);
+  };
+  node.outputs.forEach((o, i) => {
+    copyTo(memory.outside(whole(places[i], o), o.dtype), memory.outside(whole(state[i], o), o.dtype), o);
+  });
+  const [condition] = ownResults(test, test.results);
+  const testBody = planBody([condition], c, lookup);
+  const next = ownResults(body, body.results);
+  const stepBody = planBody(
+    next.filter((v) => sizeOf(v.shape) > 0),
+    c,
+    lookup,
+  );
+  b.repeat(
+    () => {
+      emitBody(b, memory, testBody);
+      return isTrue(b, memory.spot(testBody, testBody.placeOf(condition), "bool"));
+    },
+    () => {
+      emitBody(b, memory, stepBody);
+      next.forEach((v, i) => {
+        if (sizeOf(v.shape) === 0) return;
+        copyTo(memory.spot(stepBody, stepBody.placeOf(v), v.dtype), memory.outside(whole(state[i], v), v.dtype), v);
+      });
+    },
+  );
+  c.step(b.finish(), memory.places(), label);
 }
 
 /** Memory outside the loop: a place, in elements of its type from `at`. */
@@ -51,10 +168,7 @@ class ScanLowering {
     this.attrs = node.attrs as ScanAttrs;
     this.c = c;
     this.label = label;
-    this.inputPlaces = node.inputs.map((v, i) => {
-      const { source, offset } = lowerInput(v, i, node, c.isBuffer);
-      return shifted(c.placeOf(source), offset);
-    });
+    this.inputPlaces = inputPlacesOf(node, c);
   }
 
   emit(): void {
@@ -301,7 +415,7 @@ class Memory {
   private readonly c: EmitContext;
   private readonly inScratch: boolean;
   private readonly known = new Map<Place, { buffer: Buffer; type: StorageType }>();
-  private readonly temporaries = new Map<StorageType, Buffer>();
+  private readonly temporaries = new Map<Body, Map<StorageType, Buffer>>();
   private readonly list: Place[] = [];
 
   constructor(b: InlineBuilder, c: EmitContext, inScratch: boolean) {
@@ -342,15 +456,17 @@ class Memory {
     const plan = this.planOf(body, type);
     const from = plan.offsets.get(root);
     if (from === undefined) throw new Error(`compiler: a temporary is used as ${type} and as another type`);
-    let buffer = this.temporaries.get(type);
+    const known = this.temporaries.get(body) ?? new Map<StorageType, Buffer>();
+    this.temporaries.set(body, known);
+    let buffer = known.get(type);
     if (!buffer) {
       buffer = this.b.buffer(
-        `temp_${type}`,
+        `temp_${type}${this.temporaries.size}`,
         type,
         plan.bytes / storageBytes[type],
         this.inScratch ? "scratch" : "readwrite",
       );
-      this.temporaries.set(type, buffer);
+      known.set(type, buffer);
       if (!this.inScratch) this.list.push(this.c.inArena(plan.bytes, this.c.steps.length));
     }
     return { buffer, at: affine(from / storageBytes[type] + offset) };

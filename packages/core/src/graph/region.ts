@@ -1,5 +1,5 @@
 /** Regions: subgraphs over parameters of their own, held in the attributes of scan, cond and while. */
-import { Node, topological, type Value } from "./node.ts";
+import { Node, type OpRecord, topological, type Value } from "./node.ts";
 import { inputValue, isScalarConstant } from "./ops/source.ts";
 import { broadcastOp } from "./ops/view.ts";
 import type { TypedArray } from "./types.ts";
@@ -99,8 +99,8 @@ export function dependents(results: readonly Value[], values: readonly Value[]):
 export function closeRegion(
   parameters: readonly Value[],
   results: readonly Value[],
+  inside: ReadonlySet<Node> = dependents(results, parameters),
 ): { region: Region; captures: Value[] } {
-  const inside = dependents(results, parameters);
   const captures: Value[] = [];
   const captured = new Map<Value, Value>();
   const capture = (v: Value): Value => {
@@ -121,3 +121,12 @@ export function closeRegion(
   });
   return { region: new Region([...parameters, ...captures.map(capture)], closed), captures };
 }
+
+/** Makes a region of what `body` returns, without parameters of its own: inside is what is made while it runs. */
+export function closeTraced(body: () => readonly Value[]): { region: Region; captures: Value[] } {
+  const first = new Node(marker, null, [], []).id;
+  const results = body();
+  const inside = topological(results).filter((n) => n.id > first && n.op.kernel.kind !== "source");
+  return closeRegion([], results, new Set(inside));
+}
+const marker: OpRecord<null> = { name: "marker", infer: () => [], gradient: "none", kernel: { kind: "source" } };

@@ -4,6 +4,7 @@ import type { Reference } from "../reference/array.ts";
 import * as alias from "./alias.ts";
 import * as assemble from "./assemble.ts";
 import * as binary from "./binary.ts";
+import * as branch from "./branch.ts";
 import * as cast from "./cast.ts";
 import * as contract from "./contract.ts";
 import * as conv from "./conv.ts";
@@ -33,6 +34,7 @@ const families: Record<string, Family> = {
   alias,
   assemble,
   binary,
+  branch,
   cast,
   contract,
   conv,

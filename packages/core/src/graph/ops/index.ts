@@ -63,6 +63,8 @@ export {
   sub,
   subOp,
 } from "./binary.ts";
+export type { CondAttrs, WhileAttrs } from "./branch.ts";
+export { cond, condOp, whileLoop, whileOp } from "./branch.ts";
 export type { CastAttrs } from "./cast.ts";
 export { bitcast, bitcastOp, cast, castOp } from "./cast.ts";
 export { full, fullLike } from "./common.ts";

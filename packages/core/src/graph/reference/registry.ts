@@ -2,6 +2,7 @@
 import { references as alias } from "../ops/alias.ts";
 import { references as assemble } from "../ops/assemble.ts";
 import { references as binary } from "../ops/binary.ts";
+import { references as branch } from "../ops/branch.ts";
 import { references as cast } from "../ops/cast.ts";
 import { references as contract } from "../ops/contract.ts";
 import { references as conv } from "../ops/conv.ts";
@@ -23,6 +24,7 @@ const families = [
   alias,
   assemble,
   binary,
+  branch,
   cast,
   contract,
   conv,

@@ -239,6 +239,15 @@ class KernelEmitter {
         this.nested(() => this.block(s.body));
         this.push("}");
         return;
+      case "while":
+        this.push("for (;;) {");
+        this.nested(() => {
+          this.block(s.test);
+          this.push(`if (!${this.ref(s.condition, 0, 1)}) break;`);
+          this.block(s.body);
+        });
+        this.push("}");
+        return;
       case "if":
         this.push(`if (${this.ref(s.condition, 0, 1)}) {`);
         this.nested(() => this.block(s.then));

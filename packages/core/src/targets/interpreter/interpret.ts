@@ -271,6 +271,14 @@ class Interpreter {
           }
         };
       }
+      case "while": {
+        const test = this.block(s.test);
+        const condition = this.lanesOf(s.condition);
+        const body = this.block(s.body);
+        return () => {
+          for (test(); condition[0]; test()) body();
+        };
+      }
       case "if": {
         const condition = this.lanesOf(s.condition);
         const then = this.block(s.then);

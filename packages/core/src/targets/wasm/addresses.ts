@@ -64,7 +64,10 @@ export class AddressPlan {
   private planFolds(stmts: readonly Stmt[], groups: Map<string, { stmt: Stmt; at: Affine }[]>): void {
     for (const stmt of stmts) {
       if (stmt.kind === "loop") this.planFolds(stmt.body, groups);
-      else if (stmt.kind === "if") {
+      else if (stmt.kind === "while") {
+        this.guarded(stmt.test);
+        this.guarded(stmt.body);
+      } else if (stmt.kind === "if") {
         this.guarded(stmt.then);
         if (stmt.otherwise) this.guarded(stmt.otherwise);
       }
@@ -94,6 +97,10 @@ export class AddressPlan {
       switch (s.kind) {
         case "loop":
           this.enter(s);
+          break;
+        case "while":
+          this.walk(s.test);
+          this.walk(s.body);
           break;
         case "if":
           this.walk(s.then);

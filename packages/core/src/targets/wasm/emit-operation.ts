@@ -5,7 +5,7 @@ import { scalar as op, vector as simd } from "./opcodes.ts";
 
 type OperationStmt = Exclude<
   Stmt,
-  { kind: "var" | "assign" | "loop" | "if" | "index" | "load" | "gather" | "store" | "prefetch" }
+  { kind: "var" | "assign" | "loop" | "while" | "if" | "index" | "load" | "gather" | "store" | "prefetch" }
 >;
 
 export function emitOperation(e: KernelEmitter, s: OperationStmt): void {

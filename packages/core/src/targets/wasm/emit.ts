@@ -234,10 +234,12 @@ export class KernelEmitter {
 
   // ---- statements
 
-  private block(stmts: readonly Stmt[]): void {
+  /** `then` may still use what the block defines. */
+  private block(stmts: readonly Stmt[], then: () => void = () => {}): void {
     const outer = this.blockLocals;
     this.blockLocals = [];
     for (const s of stmts) this.stmt(s);
+    then();
     for (const local of this.blockLocals) this.w.release(local);
     this.blockLocals = outer;
   }
@@ -258,6 +260,18 @@ export class KernelEmitter {
       }
       case "loop":
         this.loop(s);
+        return;
+      case "while":
+        w.block();
+        w.loop();
+        this.block(s.test, () => {
+          this.push(s.condition, 0);
+          w.op(op.i32Eqz).brIf(1);
+        });
+        this.block(s.body);
+        w.br(0);
+        w.end();
+        w.end();
         return;
       case "if":
         this.push(s.condition, 0);

@@ -9,6 +9,7 @@ export function pureResult(s: Stmt): Local | null {
     case "store":
     case "prefetch":
     case "loop":
+    case "while":
     case "if":
       return null;
     default:
@@ -50,6 +51,7 @@ export function operandsOf(s: Stmt): Operand[] {
     case "assign":
       return [s.value];
     case "if":
+    case "while":
       return [s.condition];
     default:
       return s satisfies never;
@@ -73,7 +75,10 @@ export function visit(stmts: readonly Stmt[], each: (s: Stmt, depth: number) => 
   for (const s of stmts) {
     each(s, depth);
     if (s.kind === "loop") visit(s.body, each, depth + 1);
-    else if (s.kind === "if") {
+    else if (s.kind === "while") {
+      visit(s.test, each, depth + 1);
+      visit(s.body, each, depth + 1);
+    } else if (s.kind === "if") {
       visit(s.then, each, depth);
       if (s.otherwise) visit(s.otherwise, each, depth);
     }
@@ -90,7 +95,11 @@ export function withoutDead(stmts: readonly Stmt[], used: Set<number> = new Set(
     let kept: Stmt = s;
     // Inner blocks first: they are later in the program than the condition.
     if (s.kind === "loop") kept = { ...s, body: withoutDead(s.body, used) };
-    else if (s.kind === "if") {
+    else if (s.kind === "while") {
+      const body = withoutDead(s.body, used);
+      if (s.condition.kind === "local") used.add(s.condition.id);
+      kept = { ...s, body, test: withoutDead(s.test, used) };
+    } else if (s.kind === "if") {
       const then = withoutDead(s.then, used);
       kept = s.otherwise ? { ...s, then, otherwise: withoutDead(s.otherwise, used) } : { ...s, then };
     }

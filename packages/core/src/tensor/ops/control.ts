@@ -1,11 +1,11 @@
-/** Loops and branches on trees of tensors: scan. */
+/** Loops and branches on trees of tensors: scan, map, cond, whileLoop, foriLoop. */
 
 import { LayerwiseError } from "../../errors.ts";
 import type { Value } from "../../graph/node.ts";
 import * as g from "../../graph/ops/index.ts";
-import { Tensor } from "../tensor.ts";
+import { Tensor, type TensorLike } from "../tensor.ts";
 import { currentTrace } from "../trace.ts";
-import { flattenTree, type Tree } from "../tree.ts";
+import { flattenTree, type Tree, type TreeSpec } from "../tree.ts";
 import { argumentError } from "./promote.ts";
 
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor;
@@ -126,4 +126,100 @@ function checkpointed(every: number): typeof g.scan {
       ys: ys.map((v, i) => g.concat(reverse ? [last.ys[i], v] : [v, last.ys[i]], 0)),
     };
   };
+}
+
+/** `f` of each slice along the first axis, stacked: xs [T, …] → [T, …]. */
+export function map<Xs extends TensorTree, Y extends TensorTree>(f: (x: Xs) => Y, xs: Xs): Y {
+  const [, ys] = scan((carry: Tensor[], x: Xs) => [carry, f(x)] as const, [] as Tensor[], xs);
+  return ys;
+}
+
+/**
+ * `then(…operands)` where `condition` (a scalar) holds, else `otherwise(…operands)`: trees of equal structure, shapes and
+ * dtypes. Only the branch that is taken is computed.
+ */
+export function cond<Operands extends readonly unknown[], Y extends TensorTree>(
+  condition: TensorLike,
+  then: (...operands: Operands) => Y,
+  otherwise: (...operands: Operands) => Y,
+  ...operands: Operands
+): Y {
+  const specs: TreeSpec[] = [];
+  const branch = (f: (...operands: Operands) => Y) => () => {
+    const made = flattenTree<Tensor>(
+      withoutWrites("cond", () => f(...operands)),
+      isTensor,
+    );
+    specs.push(made.spec);
+    return values(made.leaves);
+  };
+  const results = g.cond(truth(condition), branch(then), branch(otherwise));
+  if (specs[0].key !== specs[1].key)
+    throw argumentError("cond", "the branches return different structures", specs[0].key, specs[1].key);
+  return specs[0].build(tensors(results)) as Y;
+}
+
+/** One truth value: bool []. */
+function truth(x: TensorLike): Value {
+  const t = Tensor.of(x);
+  if (t.size !== 1) throw argumentError("cond", "a condition is one truth value", `[${t.shape}]`, "[]");
+  return g.reshape(g.cast(t.value, "bool"), []);
+}
+
+export interface WhileOptions {
+  /** At most so many steps. With a limit the loop has a gradient. */
+  readonly maxIterations?: number;
+}
+
+/**
+ * Replaces `state` by `body(state)` while `test(state)` (a scalar) holds; returns the last state. Trees of tensors whose
+ * shapes and dtypes do not change.
+ */
+export function whileLoop<State extends TensorTree>(
+  test: (state: State) => TensorLike,
+  body: (state: State) => State,
+  state: State,
+  { maxIterations }: WhileOptions = {},
+): State {
+  const start = flattenTree<Tensor>(state, isTensor);
+  const build = (list: readonly Value[]) => start.spec.build(tensors(list)) as State;
+  const next = (list: readonly Value[]): readonly Value[] => {
+    const made = flattenTree<Tensor>(
+      withoutWrites("whileLoop", () => body(build(list))),
+      isTensor,
+    );
+    if (made.spec.key !== start.spec.key)
+      throw argumentError("whileLoop", "the body returns another structure", made.spec.key, start.spec.key);
+    return values(made.leaves);
+  };
+  const holds = (list: readonly Value[]) => truth(test(build(list)));
+  const init = values(start.leaves);
+  if (maxIterations === undefined) return build(g.whileLoop(holds, next, init));
+  const { carry } = g.scan(
+    (list) => ({
+      carry: g.cond(
+        holds(list),
+        () => next(list),
+        () => list,
+      ),
+      ys: [],
+    }),
+    init,
+    [],
+    { length: stepsOf([], maxIterations) },
+  );
+  return build(carry);
+}
+
+/** Replaces `state` by `body(i, state)` for i = lower … upper-1; i is a tensor i32 []. */
+export function foriLoop<State extends TensorTree>(
+  lower: number,
+  upper: number,
+  body: (i: Tensor, state: State) => State,
+  state: State,
+): State {
+  const length = Math.max(0, upper - lower);
+  const counter = new Tensor(g.add(g.iota([length], 0, "i32"), g.scalar(lower, "i32")));
+  const [last] = scan((carry: State, i: Tensor) => [body(i, carry), null] as const, state, counter);
+  return last;
 }
