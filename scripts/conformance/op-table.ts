@@ -44,6 +44,16 @@ const parameters: Record<string, string> = {
   depthwiseConv: "inputs kernel strides padding data_format dilation_rate",
   separableConv: "inputs depthwise_kernel pointwise_kernel strides padding data_format dilation_rate",
   convTranspose: "inputs kernel strides padding output_padding data_format dilation_rate",
+  bincount: "x weights length minlength",
+  ctcLoss: "target output target_length output_length mask_index",
+  histogram: "x bins range",
+  logspace: "start stop num endpoint base",
+  searchsorted: "sorted_sequence values side",
+  segmentMax: "data segment_ids num_segments sorted",
+  segmentSum: "data segment_ids num_segments sorted",
+  solveTriangular: "a b lower",
+  svd: "x full_matrices compute_uv",
+  unfold: "x kernel_size dilation padding stride",
   countNonzero: "x axis",
   cumsum: "x axis",
   cumprod: "x axis",
@@ -105,7 +115,6 @@ export function callOp(
     if (typeof x === "string" && (x === "channels_last" || x === "channels_first")) return camel(x);
     return revive(x);
   };
-  if (name === "norm" && kwargs["ord"] === "nuc") throw new Skip("op norm with ord nuc");
   const positional = args.map(fill);
   if (own === "meshgrid") return f(positional, kwargs["indexing"]);
   if (variadic.has(own)) return f(...positional);
@@ -135,5 +144,6 @@ const variadic = new Set(["einsum"]);
 const optional = new Set(
   "resize padImages cropImages mapCoordinates affineTransform perspectiveTransform extractPatches"
     .split(" ")
-    .map((f) => `image.${f}`),
+    .map((f) => `image.${f}`)
+    .concat("ctcDecode"),
 );

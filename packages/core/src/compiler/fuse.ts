@@ -198,13 +198,20 @@ function chooseBuffers(nodes: readonly Node[], roots: readonly Value[], users: M
         const kind = n.op.kernel.kind;
         if (!buffers.has(o) || kind === "source" || kind === "lower" || kind === "region" || kind === "assemble")
           continue;
-        for (const leaf of leavesOf(o, (v) => buffers.has(v))) {
-          const access = through(contiguous(leaf.value.shape), leaf.chain);
-          if ("blocked" in access && !buffers.has(access.blocked)) {
-            buffers.add(access.blocked);
-            again = true;
-          }
-        }
+        const need = (access: ReturnType<typeof through>): void => {
+          if (!("blocked" in access) || buffers.has(access.blocked)) return;
+          buffers.add(access.blocked);
+          again = true;
+        };
+        // Coordinates are read through views as memory is.
+        const coordinates = (map: Node, chain: Chain): void => {
+          const rule = map.op.kernel;
+          const { shape } = map.types[0];
+          for (const axis of (rule.kind === "map" ? rule.coordinates?.(map.attrs) : undefined) ?? [])
+            need(through({ shape, strides: shape.map((_, i) => (i === axis ? 1 : 0)), offset: 0 }, chain));
+        };
+        for (const leaf of leavesOf(o, (v) => buffers.has(v), coordinates))
+          need(through(contiguous(leaf.value.shape), leaf.chain));
       }
     }
   }

@@ -1,8 +1,10 @@
 /** Functions on tensors, with Keras' names in camelCase; all lazy, all differentiable where mathematics allows. */
 export * from "./activations.ts";
 export { adaptiveAveragePool, adaptiveMaxPool } from "./adaptive-pool.ts";
+export { i0 } from "./bessel.ts";
 export * from "./control.ts";
 export { averagePool, conv, convTranspose, type DataFormat, depthwiseConv, maxPool, separableConv } from "./conv.ts";
+export { ctcDecode, ctcLoss } from "./ctc.ts";
 export * from "./elementwise.ts";
 export { type Complex, fft, fft2, ifft, ifft2, irfft, rfft } from "./fourier.ts";
 export { extractSequences, istft, overlapAdd, stft } from "./frames.ts";
@@ -12,5 +14,8 @@ export * from "./nn.ts";
 export * from "./order.ts";
 export { promoteDtypes } from "./promote.ts";
 export * from "./reduce.ts";
+export * from "./search.ts";
 export * from "./shape.ts";
+export { cholesky, det, inv, logdet, slogdet, solve, solveTriangular } from "./solve.ts";
+export { lstsq, matrixRank, pinv, svd } from "./svd.ts";
 export type { Window, WindowName } from "./windows.ts";

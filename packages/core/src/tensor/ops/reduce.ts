@@ -23,7 +23,8 @@ import {
 } from "./elementwise.ts";
 import { sort } from "./order.ts";
 import { argumentError, castTo, inComputeDtype, toBool, toFloat, toNumber } from "./promote.ts";
-import { reshape, take } from "./shape.ts";
+import { reshape, take, transpose } from "./shape.ts";
+import { svd } from "./svd.ts";
 
 export type Axis = number | readonly number[] | null;
 
@@ -166,7 +167,7 @@ function nanExtreme(f: typeof max, bound: number) {
 export const nanmax = nanExtreme(max, Number.NEGATIVE_INFINITY);
 export const nanmin = nanExtreme(min, Number.POSITIVE_INFINITY);
 
-/** p-norm over one axis (vectors) or the Frobenius norm over all. */
+/** p-norm over one axis (vectors), a norm of matrices over two axes, or the Frobenius norm over all. */
 export function norm(x: TensorLike, ord: number | string | null = null, axis: Axis = null, keepdims = false): Tensor {
   const y = toFloat(x);
   const axes = normalizeAxes(axis, y.ndim, "norm");
@@ -187,12 +188,23 @@ export function norm(x: TensorLike, ord: number | string | null = null, axis: Ax
           r.shape.filter((_, i) => !axes.includes(i)),
         );
   }
+  if (axes.length === 2 && (ord === "nuc" || Math.abs(ord as number) === 2)) {
+    const rest = y.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+    const s = svd(transpose(y, [...rest, ...axes]), false, false);
+    const r = ord === "nuc" ? sum(s, -1) : (ord as number) > 0 ? max(s, -1) : min(s, -1);
+    return keepdims
+      ? reshape(
+          r,
+          y.shape.map((d, i) => (axes.includes(i) ? 1 : d)),
+        )
+      : r;
+  }
   if (axes.length !== 1 || typeof ord !== "number")
     throw argumentError(
       "norm",
       `order ${ord} is not known for ${axes.length} axes`,
       String(ord),
-      "null, 'fro', a number for vectors, ±1 or ±Infinity for matrices",
+      "null, 'fro', a number for vectors; 'nuc', ±1, ±2 or ±Infinity for matrices",
     );
   if (ord === Number.POSITIVE_INFINITY) return max(abs(y), axes, keepdims);
   if (ord === Number.NEGATIVE_INFINITY) return min(abs(y), axes, keepdims);

@@ -456,12 +456,6 @@ export function meshgrid(xs: readonly TensorLike[], indexing: "xy" | "ij" = "xy"
   );
   return indexing === "xy" && list.length > 1 ? grids.map((x) => swapaxes(x, 0, 1)) : grids;
 }
-/** How often each non-negative integer occurs. */
-export function bincount(x: TensorLike, weights: TensorLike | null, length: number): Tensor {
-  const hot = equal(expandDims(castTo(t(x), "i32"), -1), wrap(g.iota([length], 0, "i32")));
-  const w = weights === null ? castTo(hot, "i32") : multiply(castTo(hot, "f32"), expandDims(weights, -1));
-  return wrap(g.reduceSum(w.value, [t(x).ndim - 1]));
-}
 export const shape = (x: TensorLike): Shape => t(x).shape;
 export const size = (x: TensorLike): number => t(x).size;
 export const ndim = (x: TensorLike): number => t(x).ndim;
