@@ -4,10 +4,12 @@ import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { isProgramName, type ProgramName, programs } from "../examples/reference/index.ts";
 import { reportErrors, wholeNumber } from "../scripts/program.ts";
+import { answerBusy, busy } from "./busy.ts";
 import { answerLines, Child } from "./children.ts";
 import { type Comparison, compare, type Ours } from "./compare.ts";
 import { Bench, type MeasureOptions, measure, median, type ProgramFigures } from "./measure.ts";
 import { micro } from "./micro.ts";
+import { overhead } from "./overhead.ts";
 import { peerNames, peersFor } from "./peers.ts";
 import { missingPeers, peerTables, ratioTables } from "./report.ts";
 import { table } from "./table.ts";
@@ -15,7 +17,9 @@ import { table } from "./table.ts";
 const usage = `usage: npm run bench -- reference [--device D] [--threads N] [--only R1,…] [--json FILE]
        npm run bench -- peers [--python PYTHON] [--js FOLDER] [--peers NAME,…] [--rounds N] [--threads N] [--only R1,…] [--json FILE]
        npm run bench -- compare [--device wasm,native,…] [--node NODE,…] and the options of peers
-       npm run bench -- micro [--device wasm|native] [--only TEXT] [--json FILE]`;
+       npm run bench -- micro [--device wasm|native] [--only TEXT] [--json FILE]
+       npm run bench -- busy [--device wasm,native] [--rounds N] [--load N] [--only R1,…] [--json FILE]
+       npm run bench -- overhead [--device wasm,native]`;
 
 await reportErrors(async () => {
   const { values, positionals } = parseArgs({
@@ -34,6 +38,7 @@ await reportErrors(async () => {
       tile: { type: "string" },
       kernels: { type: "boolean" },
       seconds: { type: "string" },
+      load: { type: "string" },
     },
   });
   const options: MeasureOptions = { device: values.device, ...wholeNumber("threads", values.threads, 1) };
@@ -44,13 +49,22 @@ await reportErrors(async () => {
     else await answerLines(() => measure(name, options));
     return;
   }
-  if (positionals.length !== 1 || !["reference", "peers", "compare", "micro"].includes(command)) throw new Error(usage);
+  if (command === "answer-busy") return answerBusy(programName(positionals[1] ?? ""), options);
+  const commands = ["reference", "peers", "compare", "micro", "busy", "overhead"];
+  if (positionals.length !== 1 || !commands.includes(command)) throw new Error(usage);
+  const devices = (values.device ?? "wasm,native").split(",");
+  if (command === "overhead") return overhead(devices);
   if (command === "micro") {
     const { device, only, json, convolution, tile, kernels, seconds } = values;
     await micro({ device: device ?? "wasm", only, json, convolution, tile, kernels, seconds });
     return;
   }
   const names = values.only ? values.only.split(",").map(programName) : (Object.keys(programs) as ProgramName[]);
+  if (command === "busy") {
+    const { rounds = 5 } = wholeNumber("rounds", values.rounds, 1);
+    const { load = 1 } = wholeNumber("load", values.load, 0);
+    return busy(names, { devices, rounds, load, json: values.json });
+  }
   const threads = options.threads ?? availableParallelism();
   const machine = { threads, node: process.version, cpu: cpus()[0]?.model ?? "unknown" };
   console.log(`${machine.cpu}, Node ${machine.node}, ${threads} threads, load ${loadavg()[0].toFixed(2)}\n`);

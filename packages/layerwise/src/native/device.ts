@@ -14,7 +14,10 @@ export interface NativeOptions {
   readonly convolution?: TargetProfile["convolution"];
   /** Lanes of vectors; default: the widest the machine has. */
   readonly lanes?: 4 | 8 | 16;
-  /** Programs estimated below this many milliseconds run on one thread (default 0.06). */
+  /**
+   * Programs estimated below this many milliseconds run on one thread, all others on several: for tests and measurements.
+   * By default those above 0.06 ms run on several threads as long as that is faster.
+   */
   readonly threadsFrom?: number;
 }
 
@@ -33,14 +36,24 @@ class NativeExecutable implements Executable {
   readonly handle: unknown;
   readonly constants: NativeBlock | null;
   readonly threads: number;
+  /** Null where the number of threads is settled. */
+  readonly choice: targets.ThreadChoice | null;
   /** Addresses the program was last placed at. */
   readonly placed: Float64Array;
-  constructor(program: LoopProgram, estimate: number, handle: unknown, constants: NativeBlock | null, threads: number) {
+  constructor(
+    program: LoopProgram,
+    estimate: number,
+    handle: unknown,
+    constants: NativeBlock | null,
+    threads: number,
+    choice: targets.ThreadChoice | null,
+  ) {
     this.program = program;
     this.estimate = estimate;
     this.handle = handle;
     this.constants = constants;
     this.threads = threads;
+    this.choice = choice;
     this.placed = new Float64Array(program.slots).fill(-1);
   }
 }
@@ -73,6 +86,8 @@ export class NativeDevice implements Device {
   private readonly rt: Runtime;
   private readonly kernels: KernelLibraries;
   private readonly threadsFrom: number;
+  /** Whether programs fall back to one thread while others hold them up. */
+  private readonly adaptive: boolean;
   private readonly pool: unknown;
   private readonly live = new Set<NativeExecutable>();
   /** Between `precompile` and `compile`. */
@@ -84,6 +99,7 @@ export class NativeDevice implements Device {
     this.rt = rt;
     this.threads = options.threads ?? Math.min(16, availableParallelism());
     this.threadsFrom = options.threadsFrom ?? worthThreads;
+    this.adaptive = options.threadsFrom === undefined;
     const strict = options.strict ?? false;
     this.profile = { name: "c", lanes, tile: tiles[lanes], strict, convolution: options.convolution ?? "auto" };
     this.kernels = rt.libraries(targets.prelude(!strict));
@@ -138,7 +154,8 @@ export class NativeDevice implements Device {
       this.view(constants, 0, constants.bytes).set(program.constants);
     }
     const threads = milliseconds < this.threadsFrom || stages > maxStages ? 1 : this.threads;
-    const executable = new NativeExecutable(program, milliseconds, handle, constants, threads);
+    const choice = threads > 1 && this.adaptive ? new targets.ThreadChoice() : null;
+    const executable = new NativeExecutable(program, milliseconds, handle, constants, threads, choice);
     this.live.add(executable);
     this.fitArena();
     return executable;
@@ -192,7 +209,15 @@ export class NativeDevice implements Device {
   run(executable: Executable, stores: readonly Block[]): void {
     const exe = executable as NativeExecutable;
     this.place(exe, stores);
-    if (this.rt.run(this.pool, exe.handle, exe.threads) !== 0) throw outOfScratch(exe);
+    const { choice } = exe;
+    const start = choice === null ? 0 : performance.now();
+    const several = choice === null || choice.useSeveral(start);
+    const status = this.rt.run(this.pool, exe.handle, several ? exe.threads : 1);
+    if (choice !== null) {
+      const end = performance.now();
+      choice.note(several, end - start, end);
+    }
+    if (status !== 0) throw outOfScratch(exe);
   }
 
   timeCalls(executable: Executable, stores: readonly Block[]): CallTime[] {

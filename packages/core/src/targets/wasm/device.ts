@@ -9,6 +9,7 @@ import {
   v8Version,
 } from "../../platform/platform.ts";
 import type { Block, CallTime, Device, Executable } from "../device.ts";
+import { ThreadChoice } from "../thread-choice.ts";
 import { alignUp } from "./allocator.ts";
 import { type Code, CodeCache } from "./code-cache.ts";
 import type { Schedule } from "./control.ts";
@@ -34,7 +35,10 @@ export interface WasmDeviceOptions {
    * that check (for the check itself), or never.
    */
   revectorize?: boolean | "unchecked";
-  /** Programs estimated below this many milliseconds run on one thread (default 0.15). */
+  /**
+   * Programs estimated below this many milliseconds run on one thread, all others on several: for tests and measurements.
+   * By default those above 0.15 ms run on several threads as long as that is faster.
+   */
   threadsFrom?: number;
 }
 
@@ -46,17 +50,22 @@ class WasmExecutable implements Executable {
   readonly constants: number;
   readonly threaded: boolean;
   readonly estimate: number;
+  /** Null where the number of threads is settled. */
+  readonly choice: ThreadChoice | null;
   /** The device's placement that the control block holds, 0 for none. */
   placement = 0;
   released = false;
 
-  constructor(fields: Pick<WasmExecutable, "program" | "schedule" | "code" | "control" | "constants" | "threaded">) {
+  constructor(
+    fields: Pick<WasmExecutable, "program" | "schedule" | "code" | "control" | "constants" | "threaded" | "choice">,
+  ) {
     this.program = fields.program;
     this.schedule = fields.schedule;
     this.code = fields.code;
     this.control = fields.control;
     this.constants = fields.constants;
     this.threaded = fields.threaded;
+    this.choice = fields.choice;
     this.estimate = fields.schedule.seconds * 1000;
   }
 }
@@ -72,6 +81,8 @@ export class WasmDevice implements Device {
   readonly threads: number;
   private readonly memory: WasmMemory;
   private readonly threadsFrom: number;
+  /** Whether programs fall back to one thread while others hold them up. */
+  private readonly adaptive: boolean;
   private readonly codes: CodeCache;
   private readonly live = new Set<WasmExecutable>();
   private pool: WorkerPool;
@@ -86,6 +97,7 @@ export class WasmDevice implements Device {
     const shared = hasSharedMemory();
     this.threads = shared ? checkThreads(options.threads) : 1;
     this.threadsFrom = options.threadsFrom ?? WORTH_THREADS;
+    this.adaptive = options.threadsFrom === undefined;
     this.memory = processMemory(shared);
     const strict = options.strict ?? false;
     const { revectorize: wish = true } = options;
@@ -134,11 +146,12 @@ export class WasmDevice implements Device {
       schedule.seconds * 1000 >= this.threadsFrom &&
       schedule.stages.length <= MAX_STAGES &&
       schedule.stages.some((s) => s.chunks > 1);
+    const choice = threaded && this.adaptive ? new ThreadChoice() : null;
     const control = this.memory.allocate(controlBytes(schedule, program.slots));
     const constants = this.memory.allocate(program.constants.byteLength);
     this.memory.bytes.set(program.constants, constants);
     writeControl(this.memory.words, control, schedule, program.slots, code.id);
-    const executable = new WasmExecutable({ program, schedule, code, control, constants, threaded });
+    const executable = new WasmExecutable({ program, schedule, code, control, constants, threaded, choice });
     this.blockBytes += ownBytes(executable);
     code.users++;
     this.live.add(executable);
@@ -162,12 +175,25 @@ export class WasmDevice implements Device {
     this.prepare(e, stores);
     let status = 0;
     try {
-      if (e.threaded) status = e.code.step!(0, e.control, this.pool.nextGeneration(), this.pool.sync);
-      else e.code.run(e.control);
+      if (e.choice === null) status = this.step(e);
+      else {
+        const start = performance.now();
+        const several = e.choice.useSeveral(start);
+        if (several) status = this.step(e);
+        else e.code.run(e.control);
+        const end = performance.now();
+        e.choice.note(several, end - start, end);
+      }
     } catch (error) {
       this.fail(e, error);
     }
     if (status !== 0) this.fail(e, undefined);
+  }
+
+  private step(e: WasmExecutable): number {
+    if (e.threaded) return e.code.step!(0, e.control, this.pool.nextGeneration(), this.pool.sync);
+    e.code.run(e.control);
+    return 0;
   }
 
   timeCalls(executable: Executable, stores: readonly Block[]): CallTime[] {
