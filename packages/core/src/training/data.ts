@@ -228,6 +228,12 @@ export function gatherRows(
       buffer.set(data.subarray(start * rowSize, (start + rows) * rowSize) as never);
     } else if (rowSize === 1) {
       for (let i = 0; i < rows; i++) buffer[i] = data[order[start + i]];
+    } else if (rowSize <= 32) {
+      // A view for each row would cost more than its elements.
+      for (let i = 0, to = 0; i < rows; i++) {
+        const from = order[start + i] * rowSize;
+        for (let j = from; j < from + rowSize; j++) buffer[to++] = data[j];
+      }
     } else {
       for (let i = 0; i < rows; i++) {
         const from = order[start + i] * rowSize;
