@@ -4,6 +4,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { BinaryCrossentropy } from "./binary-crossentropy.ts";
 import { CategoricalCrossentropy } from "./categorical-crossentropy.ts";
 import { CategoricalGeneralizedCrossEntropy, Circle } from "./class-embedding.ts";
+import { CTC } from "./ctc.ts";
 import { CosineSimilarity, KLDivergence } from "./distributions.ts";
 import {
   Huber,
@@ -32,6 +33,7 @@ export {
   CategoricalHinge,
   Circle,
   CosineSimilarity,
+  CTC,
   Dice,
   FunctionLoss,
   Hinge,
@@ -58,6 +60,7 @@ const classes = {
   categoricalHinge: CategoricalHinge,
   circle: Circle,
   cosineSimilarity: CosineSimilarity,
+  ctc: CTC,
   dice: Dice,
   hinge: Hinge,
   huber: Huber,
@@ -110,6 +113,7 @@ export const categoricalGeneralizedCrossEntropy = (options: Options<typeof Categ
 export const categoricalHinge = (options: Options<typeof CategoricalHinge> = {}) => new CategoricalHinge(options);
 export const circle = (options: Options<typeof Circle> = {}) => new Circle(options);
 export const cosineSimilarity = (options: Options<typeof CosineSimilarity> = {}) => new CosineSimilarity(options);
+export const ctc = (options: Options<typeof CTC> = {}) => new CTC(options);
 export const dice = (options: Options<typeof Dice> = {}) => new Dice(options);
 export const hinge = (options: Options<typeof Hinge> = {}) => new Hinge(options);
 export const huber = (options: Options<typeof Huber> = {}) => new Huber(options);
