@@ -25,8 +25,10 @@ import { type Affine, type Buffer, type Kernel, type Operand, type StorageType, 
 import { type Interval, planMemory } from "./memory.ts";
 import { type Rows, resized, rowsOf } from "./row-blocks.ts";
 
-/** Rows that one task carries through all steps. */
-const rowsPerTask = 8;
+/** Rows that one task carries through all steps; one where each is an image or more. */
+function rowsPerTask(region: Region): number {
+  return region.parameters.some((p) => p.shape.length > 3) ? 1 : 8;
+}
 
 export function emitRegion(node: Node, c: EmitContext, label: string): void {
   if (node.op === scanOp) new ScanLowering(node, c, label).emit();
@@ -185,7 +187,7 @@ class ScanLowering {
       this.kernel(region, null, 0, 1);
       return;
     }
-    const block = Math.min(rowsPerTask, rows.count);
+    const block = Math.min(rowsPerTask(region), rows.count);
     const blocks = Math.floor(rows.count / block);
     const rest = rows.count - blocks * block;
     this.kernel(resized(region, rows, block), rows, 0, blocks);

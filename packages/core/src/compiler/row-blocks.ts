@@ -87,6 +87,9 @@ function keepsRows(node: Node, count: number, rows: ReadonlySet<Value>): boolean
       if (rows.has(b)) return rows.has(a) && batchA[0] === 0 && batchB[0] === 0;
       return batchA.length === 0 && !contractA.includes(0);
     }
+    case "conv":
+    case "convInputGrad":
+      return rows.has(inputs[0]) && !rows.has(inputs[1]);
     default:
       return false;
   }

@@ -21,9 +21,11 @@ export function layerField(): Field<Layer | Saved, Layer, false> {
   });
 }
 
-/** A new layer with the same configuration but for `changes`, and weights of its own. */
-export function copyLayer(layer: Layer, changes: Record<string, Json>): Layer {
-  if (!read) throw new Error("no reader of saved layers");
-  const { class_name, registered_name, module } = layer.toConfig() as unknown as Saved;
-  return read({ class_name, registered_name, module, config: { ...layer.getConfig(), ...changes } } as Saved);
+/** A new layer of the same class with the same options but for `changes`; weights and layers inside are its own. */
+export function copyLayer(layer: Layer, changes: { readonly [option: string]: unknown }): Layer {
+  const copied = (x: unknown): unknown =>
+    x instanceof Layer ? copyLayer(x, {}) : Array.isArray(x) && x.some((y) => y instanceof Layer) ? x.map(copied) : x;
+  const options = Object.fromEntries(Object.entries(layer.options).map(([k, x]) => [k, copied(x)]));
+  const Class = layer.constructor as new (options: object) => Layer;
+  return new Class({ ...options, trainable: layer.trainable, ...changes });
 }

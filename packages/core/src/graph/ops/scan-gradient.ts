@@ -1,14 +1,15 @@
 /** The gradient of a scan: a scan in the other direction over stored values, and products over all steps after it. */
-import { type GradientContext, Node, topological, type Value } from "../node.ts";
+import { apply1, type GradientContext, Node, topological, type Value } from "../node.ts";
 import { closeRegion, isSpreadConstant, Region } from "../region.ts";
 import { isFloat } from "../types.ts";
 import { add } from "./binary.ts";
 import { full, fullLike } from "./common.ts";
 import { type DotAttrs, dotGeneral } from "./contract.ts";
+import { convKernelGradOp } from "./conv.ts";
 import { reduceSum } from "./reduce.ts";
 import { Family, type ScanAttrs, scanRegion } from "./scan.ts";
 import { inputValue } from "./source.ts";
-import { transpose } from "./view.ts";
+import { reshape, transpose } from "./view.ts";
 
 type Stack = () => Value;
 
@@ -238,6 +239,12 @@ function deferred(term: Value, stackOf: (v: Value) => Stack): (() => Value) | nu
         contractA: [0, ...one(contractA)],
         contractB: [0, ...one(contractB)],
       });
+  }
+  if (op === convKernelGradOp) {
+    const [x, dy] = inputs.map(stackOf);
+    // The steps are more images.
+    const joined = (v: Value) => reshape(v, [v.shape[0] * v.shape[1], ...v.shape.slice(2)]);
+    return () => apply1(op, [joined(x()), joined(dy())], attrs);
   }
   if (op.name === "reduceSum") {
     const a = stackOf(inputs[0]);

@@ -8,6 +8,7 @@ import { concat } from "./assemble.ts";
 import { add, mul, sub } from "./binary.ts";
 import { formatType, full, opError, shapeError } from "./common.ts";
 import { matmul2d } from "./contract.ts";
+import { conv } from "./conv.ts";
 import { floats, type Sample, type Samples } from "./sample.ts";
 import { scanGradient } from "./scan-gradient.ts";
 import { hoist, prune } from "./scan-hoist.ts";
@@ -235,6 +236,31 @@ export const samples: Samples = {
           ([h], [xt]) => {
             const next = tanh(add(matmul2d(w, h), xt));
             return { carry: [next], ys: [h] };
+          },
+          [h0],
+          [x],
+          { length: x.shape[0] },
+        );
+        return [carry[0], ys[0]];
+      },
+      gradient: true,
+      ...absolute,
+    },
+    {
+      name: "convolutions",
+      inputs: [
+        floats([2, 4, 4, 2]),
+        floats([3, 2, 4, 4, 1], -1, 1, 2),
+        floats([3, 3, 1, 2], -0.5, 0.5, 3),
+        floats([3, 3, 2, 2], -0.5, 0.5, 4),
+      ],
+      build: (h0, x, kernel, recurrent) => {
+        const ones = [1, 1];
+        const options = { strides: ones, dilation: ones, padLow: ones, padHigh: ones, groups: 1 };
+        const { carry, ys } = scan(
+          ([h], [xt]) => {
+            const next = tanh(add(conv(xt, kernel, options), conv(h, recurrent, options)));
+            return { carry: [next], ys: [mul(next, h)] };
           },
           [h0],
           [x],

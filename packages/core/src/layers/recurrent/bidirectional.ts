@@ -30,13 +30,13 @@ export class Bidirectional extends Layer<typeof spec> {
     super(options, spec);
     const { layer, backwardLayer } = this.options;
     const forward = asRecurrent(layer, this);
-    const named = (l: Recurrent, config: Record<string, Json>) =>
-      copyLayer(l as unknown as Layer, config) as unknown as Recurrent;
+    const named = (l: Recurrent, changes: { readonly [option: string]: unknown }) =>
+      copyLayer(l as unknown as Layer, changes) as unknown as Recurrent;
     // A saved wrapper holds both layers, which have their names already.
     this.forwardLayer = backwardLayer ? forward : named(forward, { name: `forward_${forward.name}` });
     this.backwardLayer = backwardLayer
       ? asRecurrent(backwardLayer, this)
-      : named(forward, { name: `backward_${forward.name}`, go_backwards: !forward.recurrence.goBackwards });
+      : named(forward, { name: `backward_${forward.name}`, goBackwards: !forward.recurrence.goBackwards });
     for (const l of [this.forwardLayer, this.backwardLayer]) l.zeroOutputForMask = l.recurrence.returnSequences;
     this.masking = this.forwardLayer.recurrence.returnSequences ? "pass" : "consume";
     const [a, b] = [this.forwardLayer, this.backwardLayer].map((l) => l.recurrence);
