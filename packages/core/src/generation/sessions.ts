@@ -36,6 +36,9 @@ function lastScores(output: TensorTree, at: Tensor | null, owner: string): Tenso
   });
 }
 
+/** Steps that one run takes: few sizes mean few programs, whatever the lengths of prompts. */
+const chunks = [512, 64, 8, 1];
+
 /** Steps with caches that live on the device, as variables of the program. */
 class CachedSession implements Session {
   readonly cached = true;
@@ -82,10 +85,15 @@ class CachedSession implements Session {
       this.reset();
       fresh = ids.slice(-Math.max(1, Math.floor(this.limit / 2)));
     }
-    const scores = this.run(idTensor(fresh), Tensor.of(this.position, "i32"));
-    this.position += fresh.length;
+    let scores: Tensor | null = null;
+    for (let from = 0; from < fresh.length; ) {
+      const rows = chunks.find((c) => c <= fresh.length - from)!;
+      scores = this.run(idTensor(fresh.slice(from, from + rows)), Tensor.of(this.position, "i32"));
+      this.position += rows;
+      from += rows;
+    }
     this.seen = [...ids];
-    return scores.dataSync() as Float32Array;
+    return scores!.dataSync() as Float32Array;
   }
 }
 
@@ -144,8 +152,8 @@ export function openSession(model: Model, maxLength: number, useCache: boolean):
   const length = (shape as readonly (number | null)[])[1] ?? null;
   const limit = contextLimit(model as unknown as Layer, length);
   const plan = useCache ? planSteps(model as unknown as Layer) : null;
-  const room = 2 ** Math.ceil(Math.log2(Math.max(16, Math.min(limit, maxLength))));
-  const capacity = Math.min(room, limit);
+  // A model with a small context has one session for all lengths; a large one grows in powers of two.
+  const capacity = limit <= 1024 ? limit : Math.min(limit, 2 ** Math.ceil(Math.log2(Math.max(128, maxLength))));
   const key = `${plan !== null}|${capacity}`;
   let all = sessions.get(model);
   if (!all) sessions.set(model, (all = new Map()));
