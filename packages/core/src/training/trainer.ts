@@ -140,9 +140,10 @@ export class Trainer {
       let tree: Tree<Tensor> | null = null;
       let shapes: (readonly number[])[] = [];
       for (const c of callbacks) await c.onPredictBegin();
+      const stepFor = this.stepsOf("predict", data);
       for (let k = 0; k < total; k++) {
         const n = order.rowsOf(k);
-        const step = this.step("predict", data, n);
+        const step = stepFor(n);
         for (const c of callbacks) await c.onPredictBatchBegin(k);
         if (k === 0) {
           shapes = step.outputs.map((v) => [rows, ...v.shape.slice(1)]);
@@ -269,6 +270,19 @@ export class Trainer {
     return step;
   }
 
+  /** Steps for one pass over some data, by number of rows: the key of a step takes longer to make than a small step to run. */
+  private stepsOf(kind: StepKind, data: StepData): (rows: number) => Step {
+    const known = new Map<number, Step>();
+    return (rows) => {
+      let step = known.get(rows);
+      if (!step?.valid()) {
+        step = this.step(kind, data, rows);
+        known.set(rows, step);
+      }
+      return step;
+    };
+  }
+
   /** Compiles the reader of logs, so that it is ready before the first step. */
   readerOfResults(): ResultReader {
     if (!this.reader?.valid()) {
@@ -292,8 +306,9 @@ export class Trainer {
     const watchers = callbacks.filter((c) => overrides(c, "onTestBatchBegin") || overrides(c, "onTestBatchEnd"));
     this.resetMetrics();
     for (const c of callbacks) await this.inCallback(() => c.onTestBegin());
+    const stepFor = this.stepsOf("test", data);
     for (let k = 0; k < total; k++) {
-      const step = this.step("test", data, order.rowsOf(k));
+      const step = stepFor(order.rowsOf(k));
       for (const c of watchers) await this.inCallback(() => c.onTestBatchBegin(k));
       step.run(stored, null, k * order.batchSize);
       for (const c of watchers) await this.inCallback(() => c.onTestBatchEnd(k, c.batchLogs ? this.results() : {}));

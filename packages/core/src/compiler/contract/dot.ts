@@ -4,10 +4,10 @@
  * Every result is one chain of multiply-adds in the order of k (per part, when K is split), whatever the tiles.
  */
 import { affine, type Index, scaled } from "../builder.ts";
-import type { LoopVar, TargetProfile } from "../loopir.ts";
+import type { LoopVar, Operand, TargetProfile } from "../loopir.ts";
 import type { DotSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
 import { dotProducts, isDotProducts } from "./dotproducts.ts";
-import { copyRow, overVectors, packedSize, packPanels, packTiles, tilePitch, zeroRow } from "./pack.ts";
+import { copyRow, packedSize, packPanels, packTiles, tilePitch } from "./pack.ts";
 import { reduceParts } from "./reduce.ts";
 import {
   blocks,
@@ -203,25 +203,34 @@ function product(
       );
       return;
     }
-    // Long sums go by blocks of K; between blocks the sums lie in scratch.
+    // Long sums go by blocks of K: the first begins at zero, between blocks the sums lie in scratch, the last hands them on.
     const pitch = tiling.vectors * lanes;
     const sums = step.scratch("sums", mb * pitch);
-    zeroRow(b, lanes, sums, 0, mb * pitch);
     const at = (row: Index, column: Index) => affine(scaled(row, pitch), column);
-    loopPieces(b, "block", blocks(kb, depthMost), (start, depth) =>
+    loopPieces(b, "block", blocks(kb, depthMost), (start, depth) => {
+      const { constant, terms } = affine(start);
+      const begins = (place: number): boolean | Operand =>
+        terms.length === 0 ? constant === place : b.compare("eq", b.index(start), b.i32(place));
+      const first = constant > 0 ? false : begins(0);
+      const last = begins(kb - depth);
       pass(
         affine(a0, scaled(start, spec.a.k)),
         affine(b0, scaled(start, spec.b.k)),
         depth,
-        (row, column) => b.load(sums, at(row, column), lanes),
-        (row, column, value) => b.store(sums, at(row, column), value),
-      ),
-    );
-    b.loop("row", mb, (row) =>
-      overVectors(b, lanes, nb, (column, n, valid) =>
-        sink.store(affine(row0, row), affine(column0, column), b.load(sums, at(row, column), n), valid),
-      ),
-    );
+        (row, column) => {
+          if (first === true) return b.f32(0, lanes);
+          const sum = b.load(sums, at(row, column), lanes);
+          return first === false ? sum : b.select(b.splat(first, lanes), b.f32(0, lanes), sum);
+        },
+        (row, column, value, valid) => {
+          const keep = (): void => b.store(sums, at(row, column), value);
+          const finish = (): void => sink.store(affine(row0, row), affine(column0, column), value, valid);
+          if (last === true) finish();
+          else if (last === false) keep();
+          else b.if(last, finish, keep);
+        },
+      );
+    });
   };
 
   /** Cuts a task so that panels and sums stay in the second-level cache. */
