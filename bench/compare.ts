@@ -45,7 +45,7 @@ interface Answer {
 /** Rounds whose times do not count. */
 const warmUps = 2;
 /** How long a round of a participant lasts, about. */
-const roundMs = 600;
+const roundMs = 400;
 /** A peer this many times slower than the fastest is not asked again after its first round. */
 const hopeless = 8;
 
