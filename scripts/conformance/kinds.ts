@@ -16,6 +16,7 @@ import {
 } from "@layerwise/core";
 import { gradients } from "../../packages/core/src/autodiff/gradients.ts";
 import { isFloat } from "../../packages/core/src/graph/types.ts";
+import { layerRegistry } from "../../packages/core/src/models/registry.ts";
 import { jit } from "../../packages/core/src/tensor/functions.ts";
 import {
   type Case,
@@ -36,6 +37,7 @@ const gradTol = (c: Case) => c.tol?.grads ?? c.tol?.output ?? 1e-6;
 /** An object of a registry from Keras' class name and keyword arguments. */
 // biome-ignore lint/suspicious/noExplicitAny: registries of all kinds.
 export function construct(registry: any, name: string, kwargs: Record<string, unknown>): any {
+  layerRegistry(); // adds what programs that do not name it need not carry
   if (!registry.find(name)) throw new Skip(`class ${name}`);
   return registry.fromConfig({ class_name: name, config: kwargs });
 }

@@ -57,6 +57,11 @@ export class Registry<T extends Configurable, N extends string = string> {
       this.byFold.set(foldName(Class.spec.className), Class);
     }
   }
+  /** Adds a class that programs which do not name it shall not carry. */
+  add(name: string, Class: RegisteredClass<T>): void {
+    this.byFold.set(foldName(name), Class);
+    this.byFold.set(foldName(Class.spec.className), Class);
+  }
   get names(): readonly N[] {
     return Object.keys(this.entries) as N[];
   }

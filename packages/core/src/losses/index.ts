@@ -60,7 +60,6 @@ const classes = {
   categoricalHinge: CategoricalHinge,
   circle: Circle,
   cosineSimilarity: CosineSimilarity,
-  ctc: CTC,
   dice: Dice,
   hinge: Hinge,
   huber: Huber,
@@ -113,6 +112,10 @@ export const categoricalGeneralizedCrossEntropy = (options: Options<typeof Categ
 export const categoricalHinge = (options: Options<typeof CategoricalHinge> = {}) => new CategoricalHinge(options);
 export const circle = (options: Options<typeof Circle> = {}) => new Circle(options);
 export const cosineSimilarity = (options: Options<typeof CosineSimilarity> = {}) => new CosineSimilarity(options);
+/**
+ * Known by its name in the package `layerwise` and where saved models are read; a page takes `losses.ctc()`, so that pages
+ * without it do not carry loops and their gradients.
+ */
 export const ctc = (options: Options<typeof CTC> = {}) => new CTC(options);
 export const dice = (options: Options<typeof Dice> = {}) => new Dice(options);
 export const hinge = (options: Options<typeof Hinge> = {}) => new Hinge(options);

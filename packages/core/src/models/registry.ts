@@ -6,6 +6,7 @@ import { InputLayer } from "../layers/input-layer.ts";
 import { Layer } from "../layers/layer.ts";
 import { provideLayerReader } from "../layers/nested.ts";
 import { Operation } from "../layers/operation.ts";
+import { CTC, lossRegistry } from "../losses/index.ts";
 import { Functional } from "./functional.ts";
 import { Sequential } from "./sequential.ts";
 
@@ -26,6 +27,7 @@ let table: LayerRegistry | null = null;
 
 /** All layers and models. Made on first use: a program that loads no saved model does not carry every layer. */
 export function layerRegistry(): Registry<Layer> {
+  if (!table) lossRegistry.add("ctc", CTC);
   table ??= new LayerRegistry(
     "layer",
     {
