@@ -26,8 +26,8 @@ async function fitOverhead(): Promise<{ outside: number; inside: number }> {
   model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
   const x = tensor(new Float32Array(steps * rows * 8), [steps * rows, 8]);
   const y = tensor(new Float32Array(steps * rows), [steps * rows, 1]);
-  const fit = () => model.fit(x, y, { batchSize: rows, epochs: 1, verbose: 0 });
-  await fit();
+  const train = () => model.fit(x, y, { batchSize: rows, epochs: 1, verbose: 0 });
+  await train();
   const run = device.run.bind(device);
   let began = 0;
   let ended = 0;
@@ -40,7 +40,7 @@ async function fitOverhead(): Promise<{ outside: number; inside: number }> {
     ended = performance.now();
     inside.push(ended - began);
   };
-  await fit();
+  await train();
   device.run = run;
   return { outside: median(outside) * 1000, inside: median(inside) * 1000 };
 }
