@@ -174,6 +174,24 @@ test("bags of words: indices on the host, rows of counts in the program", async 
   }
 });
 
+test("a vocabulary larger than the embedding's table is refused, and other inputs are not mistaken for it", async () => {
+  const words = textVectorization({ vocabulary: ["a", "b", "c"] });
+  await expect(sequential([words, embedding(3, 2)]).predict(["a b c"])).rejects.toThrow(/E308.*3 in row 0/s);
+  const text = input([1], { dtype: "string" });
+  const other = input([2], { dtype: "int32" });
+  const small = embedding(3, 2).apply(textVectorization({ vocabulary: ["a"], outputSequenceLength: 2 }).apply(text));
+  const model = functional({ inputs: [other, text], outputs: [small, embedding(10, 2).apply(other)] });
+  const ids = tensor(Int32Array.of(9, 8), [1, 2], "i32");
+  const out = (await model.predict([ids, new StringTensor(["a a"])] as never)) as unknown as Tensor[];
+  expect(out.map((t) => t.shape)).toEqual([
+    [1, 2, 2],
+    [1, 2, 2],
+  ]);
+  await expect(
+    model.predict([tensor(Int32Array.of(14, 8), [1, 2], "i32"), new StringTensor(["a a"])] as never),
+  ).rejects.toThrow(/E308.*14/s);
+});
+
 test("texts of one column [N, 1] and of shape [N] are the same", async () => {
   const model = sequential([textVectorization({ vocabulary: ["a", "b"], inputShape: [1] }), embedding(4, 2)]);
   expect(model.built).toBe(true);

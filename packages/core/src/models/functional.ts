@@ -89,9 +89,9 @@ export class Functional extends Model<LayerSpec> {
     return symbolicLeaves(this.inputs).map((t) => t.layer.name);
   }
   override get indexInputs(): readonly IndexInput[] {
-    const declared = symbolicLeaves(this.inputs);
+    const given = this.hostPart?.handedOn ?? symbolicLeaves(this.inputs);
     return this.graph.nodes.flatMap(({ layer, inputs, options }): IndexInput[] => {
-      const input = isSymbolic(inputs) ? declared.indexOf(inputs) : -1;
+      const input = isSymbolic(inputs) ? given.indexOf(inputs) : -1;
       if (input < 0 || !(layer instanceof EmbeddingTable) || options["reverse"] === true) return [];
       return [{ input, table: layer.indexTable }];
     });

@@ -51,7 +51,7 @@ export class Sequential extends Model<LayerSpec> {
     return this.chain.pop();
   }
   override get indexInputs(): readonly IndexInput[] {
-    const [first] = this.layers;
+    const first = this.chain[this.numHostLayers];
     return first instanceof EmbeddingTable ? [{ input: 0, table: first.indexTable }] : [];
   }
   override get layers(): readonly Layer[] {
