@@ -80,6 +80,7 @@ function probe(layer: Pick<Layer, "apply">, inputs: unknown, options: CallOption
     path: "",
     calls: 0,
     seed: 0,
+    probe: true,
     step: () => constantValue(Uint32Array.of(0), { shape: [], dtype: "u32" }),
   };
   return withTrace(new Trace(), () =>

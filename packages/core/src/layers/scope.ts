@@ -16,6 +16,8 @@ export interface CallScope {
   /** Number of calls made so far from the present position. */
   calls: number;
   readonly seed: number;
+  /** Only shapes are asked for, with stand-in sizes: nothing may be kept. */
+  readonly probe?: boolean;
   /** The number of the training step, u32 []: symbolic in a step program, a constant in eager use. */
   readonly step: () => Value;
 }

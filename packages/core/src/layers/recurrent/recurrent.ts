@@ -9,6 +9,7 @@ import { isTensor, mapTree, oneShape, type ShapeTree, type TensorTree, treeLeave
 import { activityFields } from "../fields.ts";
 import { type CallContext, Layer, layerFields, type Masking, type MaskTree } from "../layer.ts";
 import { maskOf } from "../mask.ts";
+import { currentScope } from "../scope.ts";
 import { firstState, type RnnCell } from "./cell.ts";
 
 /** Options of every recurrent layer. */
@@ -91,7 +92,7 @@ export abstract class Recurrent<S extends Spec = Spec> extends Layer<S> {
   call(x: Tensor, context: CallContext): TensorTree {
     const { returnState, stateful } = this.recurrence;
     const { training } = context;
-    const kept = stateful ? this.makeStates(x.shape[0]) : null;
+    const kept = stateful && !currentScope()?.probe ? this.makeStates(x.shape[0]) : null;
     let next = 0;
     const zeros = this.cell.initialStates(x.shape[0]);
     const given = (context["initialState"] ?? null) as Tensor | readonly TensorTree[] | null;
