@@ -47,7 +47,9 @@ export async function run({ epochs = 6, seed = 0, verbose = 1 }: ExampleOptions 
   await model.fit(own.x, own.y, { epochs, batchSize: 32, verbose, validationData: [held.x, held.y] });
   const { loss } = await model.evaluate(held.x, held.y, { verbose: 0 });
   console.log(`${loss.toFixed(3)} nats per character on the last tenth\n`);
-  for await (const piece of generate(model, "ROMEO:", { tokenizer, maxLength: 500, temperature: 0.7, seed })) {
+  const prompt = "ROMEO:";
+  process.stdout.write(prompt);
+  for await (const piece of generate(model, prompt, { tokenizer, maxLength: 500, temperature: 0.7, seed })) {
     process.stdout.write(piece);
   }
   console.log();

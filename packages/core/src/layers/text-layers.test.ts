@@ -247,6 +247,10 @@ test("what host layers refuse in models", async () => {
   const h = dense(2).apply(x);
   expect(() => functional({ inputs: x, outputs: hashing(4).apply(h) })).toThrow(/E209/);
   expect(() => sequential([input([1], { dtype: "string" }), dense(2)])).toThrow(/E104.*strings/s);
+  const words = sequential([textVectorization({ vocabulary: ["a"], outputMode: "count" }), dense(1)]);
+  await expect(words.predict([])).rejects.toThrow(/E301/);
+  await expect(words.predict(new StringTensor([]))).rejects.toThrow(/E301/);
+  await expect(words.predict([1, 2])).rejects.toThrow(/E104/);
   const numeric = sequential([dense(1, { inputShape: [1] })]);
   await expect(numeric.predict(["a"])).rejects.toThrow(/E104.*textVectorization/s);
   const f = textVectorization({ vocabulary: ["a"], split: (t: string) => [t] });

@@ -359,5 +359,6 @@ function ragged(shape: readonly number[], axis: number): never {
     code: "E103",
     received: `rows of different length at depth ${axis}`,
     expected: `${formatShape(shape)} throughout`,
+    hint: "data.padSequences makes sequences equally long",
   });
 }

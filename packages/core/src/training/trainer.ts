@@ -211,6 +211,7 @@ export class Trainer {
     const { model } = this;
     if (!model.hostStage) return this.withIndicesChecked(rowSources(x, "x"));
     const given = asHostValues(x);
+    if (treeLeaves(given, isHostValue).length === 0) return rowSources(x, "x"); // which says that there is no data
     const opened = mapTree(given, isHostValue, (t) => (t.ndim === 0 ? [] : [null, ...t.shape.slice(1)]));
     if (!model.built) model.buildFor(opened as never);
     return this.withIndicesChecked(rowSources(model.hostStage.run(given) as DataTree, "x"));
