@@ -62,10 +62,11 @@ export function affine(...parts: Index[]): Affine {
 export function scaled(index: Index, factor: number): Affine {
   const a = affine(index);
   if (a.dynamic) throw new Error("scaled: a dynamic part cannot be scaled; multiply it in the kernel first");
-  return affine({
+  if (factor === 0) return { constant: 0, terms: [] };
+  return {
     constant: a.constant * factor,
     terms: a.terms.map((t) => ({ variable: t.variable, stride: t.stride * factor })),
-  });
+  };
 }
 
 /** An affine form with a dynamic scalar i32 part. */

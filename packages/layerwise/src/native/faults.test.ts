@@ -32,14 +32,21 @@ afterAll(() => {
 });
 
 const program = `
+import { writeFileSync } from "node:fs";
 import { activeDevice, configure, layers, sequential, tensor } from "layerwise";
 configure({ seed: 1, threads: 2, ...JSON.parse(process.env.CONFIGURE ?? "{}") });
 const model = sequential([layers.dense(3, { inputShape: [4], activation: "tanh" }), layers.dense(1)]);
 model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
 const x = tensor(Float32Array.from({ length: 64 }, (_, i) => (i % 7) / 7), [16, 4]);
 const y = tensor(Float32Array.from({ length: 16 }, (_, i) => i / 16), [16, 1]);
-const history = await model.fit(x, y, { epochs: 3, batchSize: 8, verbose: 0 });
-console.log(JSON.stringify({ device: activeDevice(), loss: history.history.loss }));
+const { history } = await model.fit(x, y, { epochs: 3, batchSize: 8, verbose: 0 });
+const loss = [...history.loss];
+const before = activeDevice();
+if (process.env.BREAK) {
+  writeFileSync(process.env.BREAK, "");
+  for (const batchSize of [4, 8]) loss.push(...(await model.fit(x, y, { epochs: 2, batchSize, verbose: 0 })).history.loss);
+}
+console.log(JSON.stringify({ before, device: activeDevice(), loss }));
 `;
 
 beforeAll(() => {
@@ -63,6 +70,8 @@ const freshFolder = () => join(scratch, `cache-${folders++}`);
 
 interface Outcome {
   readonly status: number | null;
+  /** The device of the first fit, and the one at the end. */
+  readonly before?: string;
   readonly device?: string;
   readonly loss?: readonly number[];
   readonly stderr: string;
@@ -258,5 +267,18 @@ describe.skipIf(nativeMissing !== null)("with a compiler", () => {
     const asked = await run({ CC: cc, LAYERWISE_DEVICE: "native" });
     expect(asked.status).not.toBe(0);
     expect(asked.stderr).toContain("N102");
+  });
+
+  it("a compiler that fails between two fits loses nothing of the first", async () => {
+    const broken = join(scratch, "broken");
+    const wasm = await run({ LAYERWISE_DEVICE: "wasm", BREAK: join(scratch, "unused") });
+    const { cc } = compiler(
+      `[ "$1" != --version ] && [ -e '${broken}' ] && { echo 'fatal error: no space' >&2; exit 1; }`,
+    );
+    const out = await run({ CC: cc, BREAK: broken });
+    expect(out).toMatchObject({ status: 0, before: "native", device: "wasm", loss: wasm.loss });
+    expect(out.loss).toHaveLength(7);
+    expect(messages(out)).toBe(1);
+    expect(out.stderr).toContain("no space");
   });
 });
