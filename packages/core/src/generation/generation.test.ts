@@ -89,6 +89,19 @@ test("states of recurrent layers give what whole sequences give", async () => {
   expect(planSteps(both as never)).toBeNull();
 });
 
+test("padding inside a text counts as little step by step as in the whole sequence", async () => {
+  const masked = { maskZero: true, inputShape: [null], embeddingsInitializer: "randomNormal" as const };
+  const model = sequential([embedding(vocabulary, 8, masked), lstm(12, { returnSequences: true }), dense(vocabulary)]);
+  const prompt = [3, 0, 0, 5];
+  const cached = await generate(model, prompt, { maxLength: 30, seed: 3 }).ids();
+  expect([...cached]).toEqual([...(await generate(model, prompt, { maxLength: 30, seed: 3, useCache: false }).ids())]);
+  // A cache of keys forgets what was padding, so that such a model is computed as a whole.
+  const ids = input([null], { dtype: "int32" });
+  const tokens = embedding(vocabulary, 16, { maskZero: true }).apply(ids);
+  const seen = multiHeadAttention(2, 8).apply(tokens, { useCausalMask: true });
+  expect(planSteps(functional({ inputs: ids, outputs: dense(vocabulary).apply(seen) }) as never)).toBeNull();
+});
+
 test("beyond the context the model goes on from its last half", async () => {
   const model = transformer(8, true);
   const ids = await generate(model, [1, 2], { maxLength: 40, temperature: 0 }).ids();

@@ -26,7 +26,15 @@ export interface StepPlan {
 export function planSteps(model: Layer): StepPlan | null {
   const keepers: (Layer & SteppingLayer)[] = [];
   const run = planLayer(model, {}, 1, keepers);
-  return run && { keepers, run };
+  // What is in a cache of keys cannot be masked any more.
+  const unmasked = keepers.every((k) => k.stepsWithMask) || !makesMasks(model);
+  return run && unmasked ? { keepers, run } : null;
+}
+
+/** Whether a layer inside marks steps as padding. */
+function makesMasks(layer: Layer): boolean {
+  const { maskZero, maskValue } = layer.options as { readonly maskZero?: boolean; readonly maskValue?: number };
+  return maskZero === true || maskValue !== undefined || layer.subLayers.some(makesMasks);
 }
 
 function planLayer(

@@ -206,6 +206,7 @@ export abstract class ProjectedAttention<S extends LayerSpec> extends Layer<S> {
 
   // One step at a time, for generation.
 
+  readonly stepsWithMask = false;
   /** Causal self-attention can; masks and scores are for whole sequences. */
   canStep(options: { readonly [option: string]: unknown }, numInputs: number): boolean {
     const { useCausalMask, ...others } = options;

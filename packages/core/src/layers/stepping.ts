@@ -10,6 +10,8 @@ import type { Layer } from "./layer.ts";
 export interface SteppingLayer {
   /** Whether a call with these options and so many distinct inputs can be made step by step. */
   canStep(options: { readonly [option: string]: unknown }, numInputs: number): boolean;
+  /** Whether `step` takes a mask on its input into account. */
+  readonly stepsWithMask: boolean;
   /** What is kept before the first step, with room for `maxLength` steps of `batch` sequences. */
   initialCache(batch: number, maxLength: number): TensorTree;
   step(x: Tensor, cache: TensorTree, position: Tensor): readonly [Tensor, TensorTree];

@@ -114,6 +114,7 @@ export abstract class Recurrent<S extends Spec = Spec> extends Layer<S> {
 
   // One step at a time, for generation.
 
+  readonly stepsWithMask = true;
   canStep(options: { readonly [option: string]: unknown }, numInputs: number): boolean {
     const { goBackwards, returnState } = this.recurrence;
     return !goBackwards && !returnState && numInputs === 1 && (options["initialState"] ?? null) === null;
