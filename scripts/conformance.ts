@@ -1,8 +1,9 @@
-/** `npm run conformance -- DIR [--only GROUP,…] [--json FILE]`: runs framework-neutral cases (their form: FORMAT.md beside them). */
+/** `npm run conformance -- DIR [--only GROUP,…] [--device NAME] [--json FILE]`: runs framework-neutral cases (their form: FORMAT.md beside them). */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { configure, LayerwiseError, resetNames } from "@layerwise/core";
+import { installOracles } from "../packages/core/src/oracles.ts";
 import { runCallback } from "./conformance/callbacks.ts";
 import { type Case, Mismatch, Skip } from "./conformance/cases.ts";
 import {
@@ -112,7 +113,10 @@ async function main(): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  configure({ seed: 0, device: values.device ?? process.env["LAYERWISE_DEVICE"] ?? "wasm" });
+  const device = values.device ?? process.env["LAYERWISE_DEVICE"] ?? "wasm";
+  if (device === "native") (await import("../packages/layerwise/src/native/index.ts")).installNative();
+  if (device === "interpreter" || device === "reference") installOracles();
+  configure({ seed: 0, device });
   const report = await runFolder(folder, values.only?.split(",") ?? null, (line) => console.log(line));
   for (const f of report.failures) console.log(`FAILED ${f.id}: ${f.reason.slice(0, 300)}`);
   const byReason = new Map<string, number>();
