@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
-import type { ProgramName } from "../examples/reference/index.ts";
+import type { BenchName } from "./programs.ts";
 import { answerLines, Child } from "./children.ts";
 import { Bench, type MeasureOptions, median } from "./measure.ts";
 import { table } from "./table.ts";
@@ -19,7 +19,7 @@ export interface BusyOptions {
 }
 
 /** Answers each line with the mean milliseconds of a step of one round. */
-export async function answerBusy(name: ProgramName, options: MeasureOptions): Promise<void> {
+export async function answerBusy(name: BenchName, options: MeasureOptions): Promise<void> {
   const bench = new Bench(name, options);
   await answerLines(async () => {
     const { begins, ends } = await bench.train();
@@ -27,7 +27,7 @@ export async function answerBusy(name: ProgramName, options: MeasureOptions): Pr
   });
 }
 
-export async function busy(names: readonly ProgramName[], { devices, rounds, load, json }: BusyOptions): Promise<void> {
+export async function busy(names: readonly BenchName[], { devices, rounds, load, json }: BusyOptions): Promise<void> {
   const others = Array.from({ length: load }, () =>
     spawn(process.execPath, ["-e", "for (;;);"], { stdio: ["ignore", "ignore", "inherit"] }),
   );

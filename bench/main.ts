@@ -2,7 +2,6 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
-import { isProgramName, type ProgramName, programs } from "../examples/reference/index.ts";
 import { reportErrors, wholeNumber } from "../scripts/program.ts";
 import { answerBusy, busy } from "./busy.ts";
 import { answerLines, Child } from "./children.ts";
@@ -11,6 +10,7 @@ import { Bench, type MeasureOptions, measure, median, type ProgramFigures } from
 import { micro } from "./micro.ts";
 import { overhead } from "./overhead.ts";
 import { peerNames, peersFor } from "./peers.ts";
+import { type BenchName, isBenchName, programs, usual } from "./programs.ts";
 import { missingPeers, peerTables, ratioTables } from "./report.ts";
 import { table } from "./table.ts";
 
@@ -59,7 +59,7 @@ await reportErrors(async () => {
     await micro({ device: device ?? "wasm", only, json, convolution, tile, kernels, seconds });
     return;
   }
-  const names = values.only ? values.only.split(",").map(programName) : (Object.keys(programs) as ProgramName[]);
+  const names = values.only ? values.only.split(",").map(programName) : usual;
   if (command === "busy") {
     const { rounds = 5 } = wholeNumber("rounds", values.rounds, 1);
     const { load = 1 } = wholeNumber("load", values.load, 0);
@@ -69,7 +69,7 @@ await reportErrors(async () => {
   const machine = { threads, node: process.version, cpu: cpus()[0]?.model ?? "unknown" };
   console.log(`${machine.cpu}, Node ${machine.node}, ${threads} threads, load ${loadavg()[0].toFixed(2)}\n`);
 
-  const results: Partial<Record<ProgramName, unknown>> = {};
+  const results: Partial<Record<BenchName, unknown>> = {};
   const write = (more: Record<string, unknown>) => {
     if (values.json)
       writeFileSync(values.json, `${JSON.stringify({ ...machine, ...more, programs: results }, null, 2)}\n`);
@@ -100,7 +100,7 @@ await reportErrors(async () => {
   const peers = peersFor({ python: values.python, javascript: values.js, threads, only });
   const ours = command === "compare" ? participants(values.device ?? "wasm", values.node, threads) : [];
   const { rounds = 5 } = wholeNumber("rounds", values.rounds, 1);
-  const all: [ProgramName, Comparison][] = [];
+  const all: [BenchName, Comparison][] = [];
   for (const name of names) {
     const result = await compare(name, ours, peers, rounds);
     results[name] = result;
@@ -119,8 +119,8 @@ await reportErrors(async () => {
   console.log(`medians of ${rounds} rounds; load ${loadavg()[0].toFixed(2)} at the end`);
 });
 
-function programName(name: string): ProgramName {
-  if (!isProgramName(name))
+function programName(name: string): BenchName {
+  if (!isBenchName(name))
     throw new Error(`there is no program "${name}"; there are ${Object.keys(programs).join(", ")}`);
   return name;
 }
@@ -154,7 +154,7 @@ function startChild(
 
 async function inChild<T>(
   command: string,
-  name: ProgramName,
+  name: BenchName,
   options: MeasureOptions,
   use: (child: Child) => Promise<T>,
 ): Promise<T> {
@@ -167,7 +167,7 @@ async function inChild<T>(
 }
 
 /** Answers "train N" and "predict N" with the median step of a round, as the peers do. */
-async function answer(name: ProgramName, options: MeasureOptions): Promise<void> {
+async function answer(name: BenchName, options: MeasureOptions): Promise<void> {
   const bench = new Bench(name, options);
   await answerLines(async (line) => {
     const [what, count] = line.split(" ");

@@ -1,6 +1,6 @@
 /** Measures one reference program in this process: step times, time until the first step, memory. */
 import { Callback, configure, tensor } from "layerwise";
-import { inputs, type ProgramName, programs } from "../examples/reference/index.ts";
+import { type BenchName, inputs, programs } from "./programs.ts";
 
 export interface MeasureOptions {
   readonly device?: string | undefined;
@@ -22,7 +22,16 @@ export interface ProgramFigures {
 }
 
 /** Steps of one round; a round lasts about a second on two cores. */
-const stepsPerRound: Readonly<Record<string, number>> = { R1: 800, R2: 80, R3: 80, R4: 60, R5: 10, R6: 50, R7: 80 };
+const stepsPerRound: Readonly<Record<string, number>> = {
+  R1: 800,
+  R2: 80,
+  R3: 80,
+  R4: 60,
+  R5: 10,
+  R6: 50,
+  R7: 80,
+  GPT: 5,
+};
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -55,11 +64,11 @@ class StepClock extends Callback {
 /** A reference program on made-up data of the right shapes and types, which can be run for a round at a time. */
 export class Bench {
   readonly steps: number;
-  private readonly name: ProgramName;
+  private readonly name: BenchName;
   private readonly model;
   private readonly data;
 
-  constructor(name: ProgramName, { device, threads }: MeasureOptions) {
+  constructor(name: BenchName, { device, threads }: MeasureOptions) {
     configure({
       seed: 0,
       ...(threads !== undefined && { threads }),
@@ -67,12 +76,12 @@ export class Bench {
     });
     this.name = name;
     this.steps = stepsPerRound[name] ?? 50;
-    const { image, batchSize, values = 256, classes = 10 } = inputs[name];
+    const { image, batchSize, values = 256, classes = 10, targets = [] } = inputs[name];
     const rows = this.steps * batchSize;
     const size = rows * image.reduce((a, b) => a * b, 1);
     const x = values > 256 ? fill(new Int32Array(size), values) : fill(new Uint8Array(size), values);
-    const y = fill(new Uint8Array(rows), classes);
-    this.data = programs[name].prepare({ x: tensor(x, [rows, ...image]), y: tensor(y, [rows], "u8") });
+    const y = fill(new Uint8Array(rows * targets.reduce((a, b) => a * b, 1)), classes);
+    this.data = programs[name].prepare({ x: tensor(x, [rows, ...image]), y: tensor(y, [rows, ...targets], "u8") });
     this.model = programs[name].createModel();
   }
 
@@ -119,7 +128,7 @@ function fill<T extends Uint8Array | Int32Array>(array: T, limit: number): T {
 }
 
 /** All figures of one program. The process must be fresh: memory and compilation are those of the process. */
-export async function measure(name: ProgramName, options: MeasureOptions): Promise<ProgramFigures> {
+export async function measure(name: BenchName, options: MeasureOptions): Promise<ProgramFigures> {
   const bench = new Bench(name, options);
   const first = await bench.train();
   await bench.train();

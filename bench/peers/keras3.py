@@ -8,7 +8,7 @@ On TensorFlow with XLA or without, whichever is faster in a trial.
 import os
 import time
 
-from protocol import CLASSES, IMAGES, VOCABULARY, answer, arguments
+from protocol import CLASSES, DEPTH, HEADS, IMAGES, VOCABULARY, WIDTH, answer, arguments
 
 options = arguments(["tensorflow", "jax"])
 os.environ["KERAS_BACKEND"] = options.variant
@@ -49,21 +49,47 @@ def layers_of(name):
     return convolutional()
 
 
+class Places(layers.Layer):
+    """Adds a trained vector to each position."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=shape[1:], initializer="glorot_uniform")
+
+    def call(self, x):
+        return x + self.table
+
+
+def gpt(length, vocabulary):
+    tokens = keras.Input((length,), dtype="int32")
+    x = Places()(layers.Embedding(vocabulary, WIDTH)(tokens))
+    for _ in range(DEPTH):
+        seen = layers.LayerNormalization(epsilon=1e-5)(x)
+        x = x + layers.MultiHeadAttention(HEADS, WIDTH // HEADS)(seen, seen, use_causal_mask=True)
+        wide = layers.Dense(4 * WIDTH, activation="gelu")(layers.LayerNormalization(epsilon=1e-5)(x))
+        x = x + layers.Dense(WIDTH)(wide)
+    return keras.Model(tokens, layers.Dense(vocabulary)(layers.LayerNormalization(epsilon=1e-5)(x)))
+
+
 name = options.program
 batch, shape = IMAGES[name]
 classes = CLASSES.get(name, 10)
 random = np.random.default_rng(0)
-if name == "R4":
-    x = random.integers(0, VOCABULARY, (batch, *shape)).astype("int32")
+if name in ("R4", "GPT"):
+    x = random.integers(0, VOCABULARY if name == "R4" else classes, (batch, *shape)).astype("int32")
 else:
     x = random.random((batch, *shape), dtype="float32")
-labels = random.integers(0, classes, batch)
+labels = random.integers(0, classes, (batch, *shape) if name == "GPT" else batch)
 one_hot = name in ("R1", "R5")
 y = np.eye(classes, dtype="float32")[labels] if one_hot else labels.astype("int32")
 
 
 def build(**compile_options):
     keras.utils.set_random_seed(0)
+    if name == "GPT":
+        model = gpt(shape[0], classes)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=keras.optimizers.AdamW(0.001), loss=loss, **compile_options)
+        return model
     model = keras.Sequential([keras.Input(shape, dtype=x.dtype.name), *layers_of(name)])
     model.compile(
         optimizer=keras.optimizers.Adadelta() if name == "R5" else "adam",

@@ -15,9 +15,12 @@ IMAGES = {
     "R5": (128, (28, 28, 1)),
     "R6": (128, (28, 28, 1)),
     "R7": (32, (32, 32, 3)),
+    "GPT": (32, (128,)),
 }
 VOCABULARY = 20000
-CLASSES = {"R4": 2}
+CLASSES = {"R4": 2, "GPT": 65}
+# The GPT of bench/programs.ts.
+DEPTH, HEADS, WIDTH = 6, 6, 384
 
 # Steps are timed in groups, so that what a framework leaves running in the background is waited for, but not after every step.
 GROUPS = 10

@@ -4,7 +4,7 @@ A training step is forward, loss, backward and optimizer update, on one batch th
 a NumPy array.
 """
 
-from protocol import CLASSES, IMAGES, VOCABULARY, answer, arguments
+from protocol import CLASSES, DEPTH, HEADS, IMAGES, VOCABULARY, WIDTH, answer, arguments
 
 options = arguments(["eager", "channels-last", "compiled"])
 
@@ -38,7 +38,35 @@ class Recurrent(nn.Module):
         return self.head(sequence[:, -1])
 
 
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norms = nn.ModuleList([nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)])
+        self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.wide = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
+
+    def forward(self, x):
+        n, t, _ = x.shape
+        heads = [p.view(n, t, HEADS, -1).transpose(1, 2) for p in self.qkv(self.norms[0](x)).chunk(3, dim=2)]
+        seen = nn.functional.scaled_dot_product_attention(*heads, is_causal=True)
+        x = x + self.out(seen.transpose(1, 2).reshape(n, t, WIDTH))
+        return x + self.wide(self.norms[1](x))
+
+
+class GPT(nn.Module):
+    def __init__(self, length, vocabulary):
+        super().__init__()
+        self.tokens, self.places = nn.Embedding(vocabulary, WIDTH), nn.Parameter(0.02 * torch.randn(length, WIDTH))
+        self.blocks = nn.Sequential(*[Block() for _ in range(DEPTH)])
+        self.head = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, vocabulary))
+
+    def forward(self, x):
+        return self.head(self.blocks(self.tokens(x) + self.places)).transpose(1, 2)
+
+
 def model_of(name):
+    if name == "GPT":
+        return GPT(IMAGES[name][1][0], CLASSES[name])
     if name == "R1":
         return nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10))
     if name == "R2":
@@ -62,19 +90,21 @@ torch.set_num_threads(options.threads)
 torch.manual_seed(0)
 name = options.program
 batch, shape = IMAGES[name]
-if name == "R4":
-    x = torch.randint(0, VOCABULARY, (batch, *shape))
+if name in ("R4", "GPT"):
+    x = torch.randint(0, VOCABULARY if name == "R4" else CLASSES[name], (batch, *shape))
 elif len(shape) == 3:
     x = torch.rand(batch, shape[2], shape[0], shape[1])
 else:
     x = torch.rand(batch, *shape)
-y = torch.randint(0, CLASSES.get(name, 10), (batch,))
+y = torch.randint(0, CLASSES.get(name, 10), (batch, *shape) if name == "GPT" else (batch,))
 model = model_of(name)
 if options.variant == "channels-last" and x.dim() == 4:
     model = model.to(memory_format=torch.channels_last)
     x = x.contiguous(memory_format=torch.channels_last)
 if name == "R5":
     optimizer = torch.optim.Adadelta(model.parameters(), lr=0.001, rho=0.95, eps=1e-7)
+elif name == "GPT":
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, eps=1e-7, weight_decay=0.004)
 else:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7)
 loss_of = nn.CrossEntropyLoss()
