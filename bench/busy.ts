@@ -6,9 +6,9 @@
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
-import type { BenchName } from "./programs.ts";
 import { answerLines, Child } from "./children.ts";
 import { Bench, type MeasureOptions, median } from "./measure.ts";
+import type { BenchName } from "./programs.ts";
 import { table } from "./table.ts";
 
 export interface BusyOptions {
