@@ -36,6 +36,9 @@ describe.skipIf(nativeMissing !== null)(title, () => {
     expectEqual(train(name, "fma", batch, ...all), all);
     expectEqual(train(name, "strict", batch, ...all), all);
   });
+  test.each(["R2", "R3", "R5"])("20 steps of %s: the bits of wasm", { timeout: 600_000 }, (name) => {
+    expectEqual(train(name, "fma", "16", "wasm/2", "native/2"), ["wasm/2", "native/2"]);
+  });
   // The interpreter would need minutes for R6's batches of 128.
   test.each([
     ["R1", "32"],
