@@ -6,6 +6,9 @@ import type { Peer } from "./peers.ts";
 export const kinds = ["train", "predict"] as const;
 export type Kind = (typeof kinds)[number];
 
+/** Time on the clock, or processor time, which other work on the machine hardly changes (with one thread). */
+export type Measure = "ms" | "cpuMs";
+
 /** One of ours: a device, in one version of Node. */
 export interface Ours {
   readonly name: string;
@@ -39,6 +42,8 @@ export interface Comparison {
 
 interface Answer {
   readonly ms: number;
+  /** Processor time of a step, of all threads. */
+  readonly cpuMs: number;
   readonly version?: string;
 }
 
@@ -61,6 +66,7 @@ export async function compare(
   ours: readonly Ours[],
   peers: readonly Peer[],
   rounds: number,
+  measure: Measure = "ms",
 ): Promise<Comparison> {
   const missing: Record<string, string> = {};
   const players: Player[] = ours.map((o) => ({ name: o.name, child: o.start(program), ours: true, version: "" }));
@@ -72,7 +78,7 @@ export async function compare(
   const installs = new Map(peers.map((p) => [p.name, p.install]));
   try {
     const result = {} as Record<Kind, Side>;
-    for (const kind of kinds) result[kind] = await side(kind, players, rounds, missing, installs);
+    for (const kind of kinds) result[kind] = await side(kind, players, rounds, measure, missing, installs);
     return { ...result, missing };
   } finally {
     for (const p of players) p.child.close();
@@ -83,13 +89,14 @@ async function side(
   kind: Kind,
   players: readonly Player[],
   rounds: number,
+  measure: Measure,
   missing: Record<string, string>,
   installs: ReadonlyMap<string, string>,
 ): Promise<Side> {
   const ask = async (p: Player, steps: number): Promise<number> => {
     const answer = await p.child.ask<Answer>(`${kind} ${steps}`);
     p.version = answer.version ?? p.version;
-    return answer.ms;
+    return answer[measure];
   };
   // A short first round finds out who takes part and how many steps make a round.
   const first = new Map<Player, number>();

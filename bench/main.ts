@@ -16,7 +16,7 @@ import { table } from "./table.ts";
 
 const usage = `usage: npm run bench -- reference [--device D] [--threads N] [--only R1,…] [--json FILE]
        npm run bench -- peers [--python PYTHON] [--js FOLDER] [--peers NAME,…] [--rounds N] [--threads N] [--only R1,…] [--json FILE]
-       npm run bench -- compare [--device wasm,native,…] [--node NODE,…] and the options of peers
+       npm run bench -- compare [--device wasm,native,…] [--node NODE,…] [--processor] and the options of peers
        npm run bench -- micro [--device wasm|native] [--only TEXT] [--json FILE]
        npm run bench -- busy [--device wasm,native] [--rounds N] [--load N] [--only R1,…] [--json FILE]
        npm run bench -- overhead [--device wasm,native]`;
@@ -27,6 +27,7 @@ await reportErrors(async () => {
     options: {
       device: { type: "string" },
       threads: { type: "string" },
+      processor: { type: "boolean" },
       only: { type: "string" },
       json: { type: "string" },
       python: { type: "string" },
@@ -102,7 +103,7 @@ await reportErrors(async () => {
   const { rounds = 5 } = wholeNumber("rounds", values.rounds, 1);
   const all: [BenchName, Comparison][] = [];
   for (const name of names) {
-    const result = await compare(name, ours, peers, rounds);
+    const result = await compare(name, ours, peers, rounds, values.processor ? "cpuMs" : "ms");
     results[name] = result;
     all.push([name, result]);
     const best = (kind: "train" | "predict") => {
@@ -116,7 +117,9 @@ await reportErrors(async () => {
   }
   console.log(command === "compare" ? ratioTables(all) : peerTables(all));
   console.log(missingPeers(all));
-  console.log(`medians of ${rounds} rounds; load ${loadavg()[0].toFixed(2)} at the end`);
+  console.log(
+    `medians of ${rounds} rounds${values.processor ? ", processor time" : ""}; load ${loadavg()[0].toFixed(2)} at the end`,
+  );
 });
 
 function programName(name: string): BenchName {
@@ -171,8 +174,11 @@ async function answer(name: BenchName, options: MeasureOptions): Promise<void> {
   const bench = new Bench(name, options);
   await answerLines(async (line) => {
     const [what, count] = line.split(" ");
+    const before = process.cpuUsage();
     const durations =
       what === "train" ? (await bench.train(Number(count))).durations : await bench.predict(Number(count));
-    return { ms: median(durations), version: `Node ${process.version}` };
+    const { user, system } = process.cpuUsage(before);
+    const cpuMs = (user + system) / 1000 / durations.length;
+    return { ms: median(durations), cpuMs, version: `Node ${process.version}` };
   });
 }

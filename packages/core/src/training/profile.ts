@@ -4,7 +4,7 @@ import { environment, writeTextFile } from "../platform/platform.ts";
 import type { CallTime, Device } from "../targets/device.ts";
 import { watch } from "../tensor/profiling.ts";
 
-/** One call of a program: first quartiles over its timed runs, since other work on the machine only ever adds. */
+/** One call of a program: a low quantile of its timed runs, since other work on the machine only ever adds. */
 export interface KernelTime extends CallTime {
   /** Share of the milliseconds of all calls. */
   readonly share: number;
@@ -42,20 +42,21 @@ export class Profiler {
     });
   }
 
-  stop(): ProgramProfile[] {
+  /** `quantile` of the runs: 0 takes the fastest time of each kernel. */
+  stop(quantile = 0.25): ProgramProfile[] {
     watch(null);
     const peaks = new Map<Device, number>();
     return [...this.programs].map(([program, { device, runs }]) => {
       const peak = peaks.get(device) ?? measurePeak(device);
       peaks.set(device, peak);
-      return summarise(program, device.name, runs, peak);
+      return summarise(program, device.name, runs, peak, quantile);
     });
   }
 }
 
-function quartile(values: readonly number[]): number {
+function at(quantile: number, values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 2];
+  return sorted[Math.floor(quantile * (sorted.length - 1))];
 }
 
 function summarise(
@@ -63,8 +64,14 @@ function summarise(
   device: string,
   runs: readonly (readonly CallTime[])[],
   peak: number,
+  quantile: number,
 ): ProgramProfile {
-  const times = runs[0].map((_, i) => quartile(runs.map((calls) => calls[i].milliseconds)));
+  const times = runs[0].map((_, i) =>
+    at(
+      quantile,
+      runs.map((calls) => calls[i].milliseconds),
+    ),
+  );
   const total = times.reduce((sum, ms) => sum + ms, 0);
   const kernels = runs[0].map((call, i): KernelTime => {
     const milliseconds = times[i];
