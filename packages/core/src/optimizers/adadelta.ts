@@ -3,6 +3,7 @@ import { defineSpec, number, type OptionsOf } from "../config/index.ts";
 import * as ops from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { optimizerFields } from "./fields.ts";
+import { settled } from "./moments.ts";
 import { Optimizer, type SlotSpec, type Slots, type StepInfo, type Updated } from "./optimizer.ts";
 
 const spec = defineSpec("keras.optimizers", "Adadelta", {
@@ -23,7 +24,8 @@ export class Adadelta extends Optimizer<typeof spec> {
   }
   protected update(gradient: Tensor, x: Tensor, slots: Slots, { learningRate }: StepInfo): Updated {
     const { rho, epsilon } = this.options;
-    const mean = (old: Tensor, now: Tensor) => ops.add(ops.multiply(old, rho), ops.multiply(ops.square(now), 1 - rho));
+    const mean = (old: Tensor, now: Tensor) =>
+      settled(ops.add(ops.multiply(old, rho), ops.multiply(ops.square(now), 1 - rho)));
     const squares = mean(slots["accumulated_grad"], gradient);
     const steps = ops.sqrt(ops.add(slots["accumulated_delta_var"], epsilon));
     const step = ops.divide(ops.multiply(steps, gradient), ops.sqrt(ops.add(squares, epsilon)));

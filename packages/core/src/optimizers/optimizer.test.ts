@@ -3,7 +3,7 @@ import { installOracles } from "../oracles.ts";
 import { configure } from "../tensor/config.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
-import { adafactor, adam, adamW, lamb, optimizerRegistry, rmsprop, scheduleFreeAdamW, sgd } from "./index.ts";
+import { adadelta, adafactor, adam, adamW, lamb, optimizerRegistry, rmsprop, scheduleFreeAdamW, sgd } from "./index.ts";
 
 installOracles();
 
@@ -204,5 +204,23 @@ describe("optimizers", () => {
     });
     expect(optimizerRegistry.fromConfig(saved).getConfig()).toEqual(saved.config);
     expect(() => optimizerRegistry.get("adm")).toThrow(/did you mean "adam"/);
+  });
+
+  it("lets averages of weights that get no gradients become zero, not subnormal numbers that slow every update down", () => {
+    const rules = [
+      adam({ beta1: 0.5, beta2: 0.5 }),
+      rmsprop({ rho: 0.5, momentum: 0.5 }),
+      adadelta({ rho: 0.5 }),
+      sgd({ momentum: 0.5 }),
+    ];
+    for (const optimizer of rules) {
+      const x = variable([1, 2], "kernel");
+      optimizer.apply([tensor([1e-3, 1e-3])], [x]);
+      for (let i = 0; i < 130; i++) optimizer.apply([tensor([0, 1e-3])], [x]);
+      for (const slot of optimizer.variables.filter((v) => v.size === 2)) {
+        expect(values(slot)[0]).toBe(0);
+        expect(values(slot)[1]).not.toBe(0);
+      }
+    }
   });
 });

@@ -3,6 +3,7 @@ import { bool, defineSpec, number, type OptionsOf } from "../config/index.ts";
 import * as ops from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { optimizerFields } from "./fields.ts";
+import { settled } from "./moments.ts";
 import { Optimizer, type SlotSpec, type Slots, type StepInfo, type Updated } from "./optimizer.ts";
 
 const spec = defineSpec("keras.optimizers", "RMSprop", {
@@ -30,7 +31,7 @@ export class RMSprop extends Optimizer<typeof spec> {
   }
   protected update(gradient: Tensor, x: Tensor, slots: Slots, { learningRate }: StepInfo): Updated {
     const { rho, momentum, epsilon, centered } = this.options;
-    const mean = (old: Tensor, now: Tensor) => ops.add(ops.multiply(old, rho), ops.multiply(now, 1 - rho));
+    const mean = (old: Tensor, now: Tensor) => settled(ops.add(ops.multiply(old, rho), ops.multiply(now, 1 - rho)));
     const velocity = mean(slots["velocity"], ops.square(gradient));
     const changed: Record<string, Tensor> = { velocity };
     let spread = velocity;
@@ -41,7 +42,7 @@ export class RMSprop extends Optimizer<typeof spec> {
     }
     let step = ops.divide(ops.multiply(gradient, ops.cast(learningRate, x.dtype)), ops.sqrt(ops.add(spread, epsilon)));
     if (momentum > 0) {
-      step = ops.add(ops.multiply(slots["momentum"], momentum), step);
+      step = settled(ops.add(ops.multiply(slots["momentum"], momentum), step));
       changed["momentum"] = step;
     }
     return { value: ops.subtract(x, step), slots: changed };

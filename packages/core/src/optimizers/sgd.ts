@@ -3,6 +3,7 @@ import { bool, defineSpec, number, type OptionsOf } from "../config/index.ts";
 import * as ops from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { optimizerFields } from "./fields.ts";
+import { settled } from "./moments.ts";
 import { Optimizer, type SlotSpec, type Slots, type StepInfo, type Updated } from "./optimizer.ts";
 
 const spec = defineSpec("keras.optimizers", "SGD", {
@@ -25,7 +26,7 @@ export class SGD extends Optimizer<typeof spec> {
     const { momentum, nesterov } = this.options;
     const step = ops.multiply(gradient, ops.cast(learningRate, x.dtype));
     if (momentum === 0) return { value: ops.subtract(x, step), slots: {} };
-    const velocity = ops.subtract(ops.multiply(slots["momentum"], momentum), step);
+    const velocity = settled(ops.subtract(ops.multiply(slots["momentum"], momentum), step));
     const move = nesterov ? ops.subtract(ops.multiply(velocity, momentum), step) : velocity;
     return { value: ops.add(x, move), slots: { momentum: velocity } };
   }
