@@ -59,7 +59,8 @@ interface Case {
 const folder = process.env["LAYERWISE_CONFORMANCE"];
 const file = folder ? `${folder}/keras/callbacks.json` : "";
 const cases: Case[] = file && existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).cases : [];
-if (cases.length === 0) console.warn("callbacks: LAYERWISE_CONFORMANCE names no folder with keras/callbacks.json; Keras' cases are skipped");
+if (cases.length === 0)
+  console.warn("callbacks: LAYERWISE_CONFORMANCE names no folder with keras/callbacks.json; Keras' cases are skipped");
 
 const camel = (s: string) => s.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase());
 const num = (x: number | string) => (typeof x === "string" ? Number(x) : x);
