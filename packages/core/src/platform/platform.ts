@@ -75,13 +75,15 @@ export function hasSharedMemory(): boolean {
   return (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false;
 }
 
+const revectorizing = "--experimental-wasm-revectorize";
+
 /**
- * Whether this V8 can fuse pairs of 128-bit operations into 256-bit ones (`--experimental-wasm-revectorize`): Node 24 and
- * later on x64, unless the command line says `--no-experimental-wasm-revectorize`. Whether the results are right is for
- * the caller to check.
+ * Whether pairs of 128-bit operations are to be fused into 256-bit ones: Node 24 and later on x64, where the command line
+ * asks for it with V8's own flag. Not of its own accord: V8 13.6 compiles some loops wrongly (recurrent programs came out
+ * with NaN), which no check of a few kernels can rule out.
  */
 export function offersRevectorization(): boolean {
-  if (!isNode() || process.arch !== "x64" || commandLine().includes("--no-experimental-wasm-revectorize")) return false;
+  if (!isNode() || process.arch !== "x64" || !commandLine().includes(revectorizing)) return false;
   const version = v8Version();
   return version !== undefined && (version[0] > 13 || (version[0] === 13 && version[1] >= 6));
 }
@@ -100,7 +102,10 @@ function compileFlags(revectorize: boolean): readonly (readonly [set: string, re
     ["--no-liftoff", "--liftoff"],
     ["--no-wasm-lazy-compilation", "--wasm-lazy-compilation"],
   ];
-  if (revectorize) flags.push(["--experimental-wasm-revectorize", "--no-experimental-wasm-revectorize"]);
+  // Asked for on the command line, it holds for every compilation; those that must not have it take it away.
+  if (!revectorize && commandLine().includes(revectorizing)) {
+    flags.push(["--no-experimental-wasm-revectorize", revectorizing]);
+  }
   if (needsRelaxedFlag(version)) {
     flags.push(["--experimental-wasm-relaxed-simd", "--no-experimental-wasm-relaxed-simd"]);
   }
