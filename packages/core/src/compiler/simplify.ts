@@ -4,6 +4,7 @@ import { concat, type PadAttrs, padOp } from "../graph/ops/assemble.ts";
 import { Region } from "../graph/region.ts";
 import { sameShape, sizeOf, type TypedArray } from "../graph/types.ts";
 import { mergeRegions } from "./merge-regions.ts";
+import { throughPooling } from "./through-pooling.ts";
 
 /** Replacement for each root. The graph reachable from the result has no alias nodes and no two equal nodes. */
 export function simplify(given: readonly Value[]): Value[] {
@@ -11,6 +12,14 @@ export function simplify(given: readonly Value[]): Value[] {
   const replaced = new Map<Value, Value>();
   const seen = new Map<string, Node>();
   const at = (v: Value): Value => replaced.get(v) ?? v;
+  /** The first of the equal nodes. */
+  const intern = (node: Node): Node => {
+    const key = nodeKey(node);
+    if (key === null) return node;
+    const known = seen.get(key);
+    if (!known) seen.set(key, node);
+    return known ?? node;
+  };
   for (const node of topological(roots)) {
     const inputs = node.inputs.map(at);
     if (node.op.kernel.kind === "alias") {
@@ -19,7 +28,7 @@ export function simplify(given: readonly Value[]): Value[] {
       });
       continue;
     }
-    const same = neutral(node, inputs) ?? joinPads(node, inputs);
+    const same = neutral(node, inputs) ?? joinPads(node, inputs) ?? throughPooling(node, inputs, intern);
     if (same) {
       replaced.set(node.outputs[0], same);
       continue;
@@ -27,10 +36,7 @@ export function simplify(given: readonly Value[]): Value[] {
     const attrs = simplifyRegions(node.attrs);
     const changed = attrs !== node.attrs || inputs.some((v, i) => v !== node.inputs[i]);
     const next = changed ? new Node(node.op, attrs, inputs, node.types, node.scope) : node;
-    const key = nodeKey(next);
-    const known = key === null ? undefined : seen.get(key);
-    const final = known ?? next;
-    if (!known && key !== null) seen.set(key, next);
+    const final = intern(next);
     if (final !== node) {
       node.outputs.forEach((o, i) => {
         replaced.set(o, final.outputs[i]);
