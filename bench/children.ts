@@ -11,9 +11,18 @@ export class Child {
   private messages = "";
 
   /** A `quiet` child's messages are kept for the error that tells of its end instead of being shown. */
-  constructor(name: string, command: string, args: readonly string[], messages: "shown" | "quiet" = "shown") {
+  constructor(
+    name: string,
+    command: string,
+    args: readonly string[],
+    messages: "shown" | "quiet" = "shown",
+    environment: Readonly<Record<string, string>> = {},
+  ) {
     this.name = name;
-    this.process = spawn(command, args, { stdio: ["pipe", "pipe", messages === "quiet" ? "pipe" : "inherit"] });
+    this.process = spawn(command, args, {
+      stdio: ["pipe", "pipe", messages === "quiet" ? "pipe" : "inherit"],
+      env: { ...process.env, ...environment },
+    });
     // A command that does not exist closes the pipes as well; the missing answer is the error.
     this.process.on("error", (error) => {
       this.messages += `${error.message}\n`;

@@ -21,6 +21,8 @@ export interface Times {
   readonly version: string;
   readonly rounds: readonly number[];
   readonly median: number;
+  /** Largest resident memory of its process until the end of these rounds, in 10⁶ bytes. */
+  readonly rssMb: number;
 }
 
 export interface Side {
@@ -44,6 +46,7 @@ interface Answer {
   readonly ms: number;
   /** Processor time of a step, of all threads. */
   readonly cpuMs: number;
+  readonly rssMb: number;
   readonly version?: string;
 }
 
@@ -59,6 +62,7 @@ interface Player {
   readonly child: Child;
   readonly ours: boolean;
   version: string;
+  rssMb: number;
 }
 
 export async function compare(
@@ -69,10 +73,16 @@ export async function compare(
   measure: Measure = "ms",
 ): Promise<Comparison> {
   const missing: Record<string, string> = {};
-  const players: Player[] = ours.map((o) => ({ name: o.name, child: o.start(program), ours: true, version: "" }));
+  const players: Player[] = ours.map((o) => ({
+    name: o.name,
+    child: o.start(program),
+    ours: true,
+    version: "",
+    rssMb: 0,
+  }));
   for (const p of peers) {
     const child = p.start(program);
-    if (child) players.push({ name: p.name, child, ours: false, version: "" });
+    if (child) players.push({ name: p.name, child, ours: false, version: "", rssMb: 0 });
     else missing[p.name] = `not installed: ${p.install}`;
   }
   const installs = new Map(peers.map((p) => [p.name, p.install]));
@@ -96,6 +106,7 @@ async function side(
   const ask = async (p: Player, steps: number): Promise<number> => {
     const answer = await p.child.ask<Answer>(`${kind} ${steps}`);
     p.version = answer.version ?? p.version;
+    p.rssMb = answer.rssMb;
     return answer[measure];
   };
   // Short first rounds find out who takes part and how many steps make a round. The fastest of three counts: threads of
@@ -126,7 +137,7 @@ async function side(
   }
   const timesOf = (p: Player): Times => {
     const all = times.get(p)!;
-    return { name: p.name, version: p.version, rounds: all, median: median(all) };
+    return { name: p.name, version: p.version, rounds: all, median: median(all), rssMb: p.rssMb };
   };
   const present = players.filter((p) => times.has(p));
   const peers = present.filter((p) => !p.ours).map(timesOf);

@@ -6,12 +6,13 @@ import { reportErrors, wholeNumber } from "../scripts/program.ts";
 import { answerBusy, busy } from "./busy.ts";
 import { answerLines, Child } from "./children.ts";
 import { type Comparison, compare, type Ours } from "./compare.ts";
-import { Bench, type MeasureOptions, measure, median, type ProgramFigures } from "./measure.ts";
+import { Bench, type MeasureOptions, measure, median, type ProgramFigures, peakMb } from "./measure.ts";
 import { micro } from "./micro.ts";
 import { overhead } from "./overhead.ts";
 import { peerNames, peersFor } from "./peers.ts";
 import { type BenchName, isBenchName, programs, usual } from "./programs.ts";
-import { missingPeers, peerTables, ratioTables } from "./report.ts";
+import { memoryTable, missingPeers, peerTables, ratioTables } from "./report.ts";
+import { answerStart, start } from "./start.ts";
 import { table } from "./table.ts";
 
 const usage = `usage: npm run bench -- reference [--device D] [--threads N] [--only R1,…] [--json FILE]
@@ -19,6 +20,7 @@ const usage = `usage: npm run bench -- reference [--device D] [--threads N] [--o
        npm run bench -- compare [--device wasm,native,…] [--node NODE,…] [--processor] and the options of peers
        npm run bench -- micro [--device wasm|native] [--only TEXT] [--json FILE]
        npm run bench -- busy [--device wasm,native] [--rounds N] [--load N] [--only R1,…] [--json FILE]
+       npm run bench -- start [--device wasm,native] [--node NODE] [--rounds N] [--only R1,…]
        npm run bench -- overhead [--device wasm,native]`;
 
 await reportErrors(async () => {
@@ -50,8 +52,9 @@ await reportErrors(async () => {
     else await answerLines(() => measure(name, options));
     return;
   }
+  if (command === "measure-start") return answerStart(programName(positionals[1] ?? ""), options);
   if (command === "answer-busy") return answerBusy(programName(positionals[1] ?? ""), options);
-  const commands = ["reference", "peers", "compare", "micro", "busy", "overhead"];
+  const commands = ["reference", "peers", "compare", "micro", "busy", "start", "overhead"];
   if (positionals.length !== 1 || !commands.includes(command)) throw new Error(usage);
   const devices = (values.device ?? "wasm,native").split(",");
   if (command === "overhead") return overhead(devices);
@@ -65,6 +68,12 @@ await reportErrors(async () => {
     const { rounds = 5 } = wholeNumber("rounds", values.rounds, 1);
     const { load = 1 } = wholeNumber("load", values.load, 0);
     return busy(names, { devices, rounds, load, json: values.json });
+  }
+  if (command === "start") {
+    const { rounds = 5 } = wholeNumber("rounds", values.rounds, 1);
+    return start(names, devices, rounds, (name, device, cache) =>
+      startChild("measure-start", name, { device }, values.node, { LAYERWISE_CACHE: cache }),
+    );
   }
   const threads = options.threads ?? availableParallelism();
   const machine = { threads, node: process.version, cpu: cpus()[0]?.model ?? "unknown" };
@@ -116,6 +125,7 @@ await reportErrors(async () => {
     write({ rounds, load: loadavg()[0] });
   }
   console.log(command === "compare" ? ratioTables(all) : peerTables(all));
+  console.log(`\n${memoryTable(all)}`);
   console.log(missingPeers(all));
   console.log(
     `medians of ${rounds} rounds${values.processor ? ", processor time" : ""}; load ${loadavg()[0].toFixed(2)} at the end`,
@@ -146,13 +156,14 @@ function startChild(
   program: string,
   { device, threads }: MeasureOptions,
   node = process.execPath,
+  environment: Readonly<Record<string, string>> = {},
 ): Child {
   // "/path/to/node --flag": a command with flags of its own.
   const [executable, ...flags] = node.split(" ");
   const args = [...flags, process.argv[1], command, program];
   if (device !== undefined) args.push("--device", device);
   if (threads !== undefined) args.push("--threads", String(threads));
-  return new Child(`the process of ${program}`, executable, args);
+  return new Child(`the process of ${program}`, executable, args, "shown", environment);
 }
 
 async function inChild<T>(
@@ -179,6 +190,6 @@ async function answer(name: BenchName, options: MeasureOptions): Promise<void> {
       what === "train" ? (await bench.train(Number(count))).durations : await bench.predict(Number(count));
     const { user, system } = process.cpuUsage(before);
     const cpuMs = (user + system) / 1000 / durations.length;
-    return { ms: median(durations), cpuMs, version: `Node ${process.version}` };
+    return { ms: median(durations), cpuMs, rssMb: peakMb(), version: `Node ${process.version}` };
   });
 }

@@ -39,11 +39,19 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** Notes when each step begins and ends. */
 class StepClock extends Callback {
   readonly begins: number[] = [];
   readonly ends: number[] = [];
+  /** Processor time of this process at the first of them, in ms. */
+  processorMs = 0;
   override onTrainBatchBegin(): void {
+    if (this.begins.length === 0) this.processorMs = processorMs();
     this.begins.push(performance.now());
   }
   override onTrainBatchEnd(): void {
@@ -85,10 +93,13 @@ export class Bench {
     this.model = programs[name].createModel();
   }
 
-  /** Times of the steps of one `fit`, and of its call to the beginning and end of each step. */
-  async train(steps = this.steps): Promise<{ durations: number[]; begins: number[]; ends: number[] }> {
+  /** Times of the steps of one `fit`, from its call to the beginning and end of each step, and processor time to step 0. */
+  async train(
+    steps = this.steps,
+  ): Promise<{ durations: number[]; begins: number[]; ends: number[]; processorMs: number }> {
     const clock = new StepClock();
     const called = performance.now();
+    const before = processorMs();
     const { batchSize } = inputs[this.name];
     await this.model.fit(this.data.x, this.data.y, {
       epochs: 1,
@@ -101,6 +112,7 @@ export class Bench {
       durations: clock.durations(),
       begins: clock.begins.map((t) => t - called),
       ends: clock.ends.map((t) => t - called),
+      processorMs: clock.processorMs - before,
     };
   }
 
@@ -115,6 +127,11 @@ export class Bench {
     }
     return durations;
   }
+}
+
+/** Largest resident memory of this process so far, in 10⁶ bytes. */
+export function peakMb(): number {
+  return (process.resourceUsage().maxRSS * 1024) / 1e6;
 }
 
 /** The same numbers in [0, limit) at every run: a linear congruential generator (Numerical Recipes). */
@@ -144,6 +161,6 @@ export async function measure(name: BenchName, options: MeasureOptions): Promise
     predictMs: median(predictions),
     prepareMs: first.begins[0],
     compileMs: first.ends[settled < 0 ? first.ends.length - 1 : settled],
-    rssMb: (process.resourceUsage().maxRSS * 1024) / 1e6,
+    rssMb: peakMb(),
   };
 }

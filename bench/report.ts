@@ -39,6 +39,16 @@ export function ratioTables(all: Rows): string {
     .join("\n\n");
 }
 
+/** Largest resident memory of each process at the end of its training rounds. */
+export function memoryTable(all: Rows): string {
+  const names = [...new Set(all.flatMap(([, c]) => [...c.train.ours, ...c.train.peers].map((t) => t.name)))];
+  const rows = all.map(([program, { train }]) => [
+    program,
+    ...names.map((n) => [...train.ours, ...train.peers].find((t) => t.name === n)?.rssMb.toFixed(0) ?? "–"),
+  ]);
+  return table(["peak MB", ...names], rows);
+}
+
 /** Milliseconds of all peers. */
 export function peerTables(all: Rows): string {
   return kinds

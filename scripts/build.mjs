@@ -1,6 +1,7 @@
 /** Builds the packages: one bundled file per public entry point, and the type declarations. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { fail, install, root } from "./setup.mjs";
@@ -23,15 +24,24 @@ export async function build({ types = false, force = false } = {}) {
   }
 }
 
-/** Time of the last change to a package's sources (tests do not count) or manifest, in ms. */
+/** Time of the last change to a package's sources or manifest, in ms. */
 function newestSource(folder) {
-  let newest = statSync(join(folder, "package.json")).mtimeMs;
-  for (const entry of readdirSync(join(folder, "src"), { recursive: true, withFileTypes: true })) {
-    if (entry.isFile() && !entry.name.endsWith(".test.ts")) {
-      newest = Math.max(newest, statSync(join(entry.parentPath, entry.name)).mtimeMs);
-    }
-  }
-  return newest;
+  return Math.max(...[join(folder, "package.json"), ...sourcesOf(folder)].map((file) => statSync(file).mtimeMs));
+}
+
+/** Paths of a package's sources; tests do not count. */
+function sourcesOf(folder) {
+  return readdirSync(join(folder, "src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.endsWith(".test.ts"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** What a bundle of the packages' sources is compiled with: a name of this state of them, for programs kept on disk. */
+export function definitions() {
+  const hash = createHash("sha256");
+  for (const p of packages) for (const file of sourcesOf(join(root, p.folder))) hash.update(readFileSync(file));
+  return { __LAYERWISE_BUILD__: JSON.stringify(hash.digest("hex").slice(0, 32)) };
 }
 
 async function bundle({ folder, entries, platform, external }) {
@@ -51,6 +61,7 @@ async function bundle({ folder, entries, platform, external }) {
     target: "es2022",
     platform,
     external,
+    define: definitions(),
     // Dependencies of the Node package stay imports too.
     packages: "external",
     sourcemap: true,

@@ -5,7 +5,7 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { build } from "./build.mjs";
+import { build, definitions } from "./build.mjs";
 import { fail, findTestData, install, root } from "./setup.mjs";
 
 const args = process.argv.slice(2);
@@ -35,7 +35,7 @@ const result = await esbuild
     logLevel: "warning",
     ...(packaged
       ? { external: ["layerwise", "@layerwise/core"] }
-      : { conditions: ["layerwise-source"], external: ["esbuild", "koffi"] }),
+      : { conditions: ["layerwise-source"], external: ["esbuild", "koffi"], define: definitions() }),
   })
   .catch(() => fail(`${file} could not be bundled`));
 await esbuild.stop();

@@ -33,6 +33,7 @@ export async function answer(steps, version) {
     const { user, system } = process.cpuUsage(before);
     times.sort((a, b) => a - b);
     const cpuMs = (user + system) / 1000 / times.length;
-    console.log(JSON.stringify({ ms: times[times.length >> 1], cpuMs, version }));
+    const rssMb = (process.resourceUsage().maxRSS * 1024) / 1e6;
+    console.log(JSON.stringify({ ms: times[times.length >> 1], cpuMs, rssMb, version }));
   }
 }

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import resource
 import sys
 import time
 
@@ -41,8 +42,8 @@ def arguments(variants):
 
 def answer(steps, version, wait=lambda: None):
     """
-    Answers lines such as "train 50" with the median milliseconds of a step, and the mean of its processor time. `steps["train"]` and `steps["predict"]` run one step;
-    `wait` returns when all of them are done.
+    Answers lines such as "train 50" with the median milliseconds of a step, the mean of its processor time, and the largest resident
+    memory so far. `steps["train"]` and `steps["predict"]` run one step; `wait` returns when all of them are done.
     """
     for line in sys.stdin:
         what, count = line.split()
@@ -58,4 +59,6 @@ def answer(steps, version, wait=lambda: None):
             times.append(1000 * (time.perf_counter() - begin) / size)
         processor = 1000 * (time.process_time() - processor) / (size * len(times))
         times.sort()
-        print(json.dumps({"ms": times[len(times) // 2], "cpuMs": processor, "version": version}), flush=True)
+        # Linux counts in units of 1024 bytes, macOS in bytes.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+        print(json.dumps({"ms": times[len(times) // 2], "cpuMs": processor, "rssMb": peak, "version": version}), flush=True)

@@ -2,6 +2,6 @@
 export type { LoopProgram, TargetProfile } from "./compiler/loopir.ts";
 export { type COptions, emitKernel } from "./targets/c/emit.ts";
 export { prelude } from "./targets/c/prelude.ts";
-export type { Block, CallTime, Device, Executable } from "./targets/device.ts";
+export type { Block, CallTime, Device, Executable, ProgramShelf } from "./targets/device.ts";
 export { ThreadChoice } from "./targets/thread-choice.ts";
 export { makeSchedule } from "./targets/wasm/control.ts";

@@ -197,6 +197,8 @@ export interface Kernel {
   /** Estimated arithmetic of the whole kernel in FLOPs (one FMA is two) and traffic in bytes. */
   readonly flops: number;
   readonly bytes: number;
+  /** Name of its machine code in the device; such a kernel needs no buffers and no body. */
+  readonly symbol?: string;
 }
 
 /** Number of tasks of a kernel. */

@@ -2,6 +2,7 @@
 import { Node, topological, type Value } from "../graph/node.ts";
 import { concat, type PadAttrs, padOp } from "../graph/ops/assemble.ts";
 import { Region } from "../graph/region.ts";
+import { attrsKey } from "../graph/structure.ts";
 import { sameShape, sizeOf, type TypedArray } from "../graph/types.ts";
 import { mergeRegions } from "./merge-regions.ts";
 import { throughPooling } from "./through-pooling.ts";
@@ -148,15 +149,7 @@ function nodeKey(node: Node): string | null {
       ? `c:${node.types[0].dtype}[${node.types[0].shape}]:${Object.is(data[0], -0) ? "-0" : data[0]}`
       : null;
   }
-  let body: string;
-  try {
-    body = JSON.stringify(attrs, (_, v) => {
-      if (typeof v === "function") throw new Error("function");
-      if (typeof v === "number" && !Number.isFinite(v)) return String(v);
-      return v;
-    });
-  } catch {
-    return null;
-  }
-  return `${op.name}(${inputs.map((v) => `${v.node.id}.${v.index}`).join(",")})${body}`;
+  const key = attrsKey(attrs);
+  if (key === null) return null;
+  return `${op.name}(${inputs.map((v) => `${v.node.id}.${v.index}`).join(",")})${key}`;
 }

@@ -24,12 +24,26 @@ export interface CallTime {
   readonly bytes: number;
 }
 
+/** Where a device keeps compiled programs between processes. Whatever is wrong with it, it only has nothing. */
+export interface ProgramShelf {
+  /** What was put under this key, whole and unaltered. */
+  get(key: readonly (string | Uint8Array)[]): { readonly text: string; readonly data: Uint8Array } | null;
+  put(key: readonly (string | Uint8Array)[], text: string, data: Uint8Array): void;
+  /** Names of the machine code of a compiled program's kernels. */
+  symbols(program: LoopProgram): readonly string[];
+  /** Loads the machine code of these names, which belong to one program; false where some is missing. */
+  load(symbols: readonly string[]): boolean;
+}
+
 export interface Device {
   readonly name: string;
   readonly profile: TargetProfile;
   readonly threads: number;
   /** Bytes now allocated (blocks and the shared arena); for tests and the memory report. */
   readonly allocatedBytes: number;
+
+  /** Null or absent where nothing can be kept. */
+  readonly shelf?: ProgramShelf | null;
 
   allocate(bytes: number): Block;
   free(block: Block): void;

@@ -1,5 +1,6 @@
 /** Programs of a real device: compiled graphs, with variables placed in device memory. */
 import { type CompiledGraph, compileGraph, type GraphSource } from "../compiler/compile.ts";
+import { fromKept, type Identity, identify, keptText } from "../compiler/keep.ts";
 import { allocate, type DType, dtypeBytes, sizeOf, type TypedArray } from "../graph/types.ts";
 import type { Block, Device, Executable } from "../targets/device.ts";
 import { replaceDevice } from "./device.ts";
@@ -100,15 +101,25 @@ export function deviceProgram(source: ProgramSource, device: Device): Program {
   return program;
 }
 
+/** The graph as an earlier process compiled it for this device, or null. */
+function recall(device: Device, identity: Identity): CompiledGraph | null {
+  const kept = device.shelf!.get(identity.parts);
+  if (!kept) return null;
+  const graph = fromKept(kept.text, kept.data, identity);
+  return device.shelf!.load(graph.program.kernels.map((k) => k.symbol!)) ? graph : null;
+}
+
 class DeviceProgram implements Program {
   readonly name: string;
   device: Device;
-  graph: CompiledGraph;
+  graph!: CompiledGraph;
+  /** Under which the device will keep the graph, once it is built; null where it has it, or cannot keep it. */
+  private identity: Identity | null = null;
   /** Dropped once there is an executable: it holds the graph with its constants. */
   private source: GraphSource | null;
   private executable: Executable | null = null;
-  private variables: readonly Variable[];
-  private blocks: Block[];
+  private variables: readonly Variable[] = [];
+  private blocks: Block[] = [];
   private readonly ins: readonly Item[];
   private readonly outs: readonly Item[];
   /** Arrays for inputs that nothing reads. */
@@ -118,9 +129,7 @@ class DeviceProgram implements Program {
     this.name = source.name;
     this.source = source;
     this.device = device;
-    this.graph = compileGraph(source, device.profile);
-    this.variables = this.graph.stores as unknown as readonly Variable[];
-    this.blocks = new Array(this.variables.length);
+    this.compile(source);
     this.ins = source.inputs.map(itemOf);
     this.outs = source.outputs.map(itemOf);
   }
@@ -139,13 +148,30 @@ class DeviceProgram implements Program {
       this.executable = this.device.compile(this.graph.program);
     }
     this.source = null;
+    if (this.identity) {
+      const { shelf } = this.device;
+      shelf!.put(
+        this.identity.parts,
+        keptText(this.graph, this.identity, shelf!.symbols(this.graph.program)),
+        this.graph.program.constants,
+      );
+      this.identity = null;
+    }
     return this.executable;
   }
 
   /** Makes it a program of another device, before it is built. */
   moveTo(device: Device): void {
     this.device = device;
-    this.graph = compileGraph(this.source!, device.profile);
+    this.compile(this.source!);
+  }
+
+  private compile(source: GraphSource): void {
+    const { device } = this;
+    this.identity = device.shelf ? identify(source, device.profile) : null;
+    const kept = this.identity && recall(device, this.identity);
+    if (kept) this.identity = null;
+    this.graph = kept ?? compileGraph(source, device.profile);
     this.variables = this.graph.stores as unknown as readonly Variable[];
     this.blocks = new Array(this.variables.length);
   }
@@ -188,5 +214,6 @@ class DeviceProgram implements Program {
     if (this.executable) this.device.release(this.executable);
     this.executable = null;
     this.source = null;
+    this.identity = null;
   }
 }

@@ -2,6 +2,7 @@
 import { LayerwiseError } from "../errors.ts";
 import { Node, topological, type Value } from "../graph/node.ts";
 import { constantValue, inputValue } from "../graph/ops/source.ts";
+import { structureOf } from "../graph/structure.ts";
 import type { TypedArray } from "../graph/types.ts";
 import { onConfigure } from "./config.ts";
 import { currentDevice, deviceName, oracles } from "./device.ts";
@@ -56,7 +57,9 @@ export function evaluateSync(tensors: readonly Tensor[]): void {
   const pending = tensors.filter((t) => t.value.node.op.name !== "constant");
   if (pending.length === 0) return;
   const roots = pending.map((t) => t.value);
-  const { key, constants } = structure(roots);
+  // Numbers met in lazy code are inputs of the program, so a loop that multiplies by its counter compiles once.
+  const { text: key, inputs: symbols, constants, variables } = structureOf(roots, { scopes: false });
+  if (symbols.length + variables.length > 0) throw symbolic(symbols.length > 0 ? "input" : "variable");
   let program = key === null ? undefined : eagerPrograms.get(key);
   if (program && key !== null) {
     eagerPrograms.delete(key);
@@ -80,39 +83,13 @@ export function evaluateSync(tensors: readonly Tensor[]): void {
   });
 }
 
-/**
- * A key equal for graphs that differ only in the contents of their constants (numbers met in lazy code are inputs of the
- * program, so a loop that multiplies by its counter compiles once), and the constants in order. Null when an op has
- * attributes that cannot be compared.
- */
-function structure(roots: readonly Value[]): { key: string | null; constants: Value[] } {
-  const number = new Map<Node, number>();
-  const constants: Value[] = [];
-  const parts: string[] = [];
-  let comparable = true;
-  for (const node of topological(roots)) {
-    number.set(node, number.size);
-    if (node.op.name === "constant") {
-      constants.push(node.outputs[0]);
-      parts.push(`c${node.types[0].dtype}[${node.types[0].shape}]`);
-      continue;
-    }
-    if (node.op.name === "input" || node.op.name === "variable") {
-      throw new LayerwiseError("a symbolic tensor has no data yet", {
-        code: "E106",
-        received: `${node.op.name} inside a function that is being traced`,
-        expected: "a tensor outside jit, fit or call",
-        hint: "return it from the traced function and look at the result",
-      });
-    }
-    const attrs = JSON.stringify(node.attrs, (_, v) => {
-      if (typeof v === "function") comparable = false;
-      return typeof v === "number" && !Number.isFinite(v) ? String(v) : v;
-    });
-    parts.push(`${node.op.name}(${node.inputs.map((v) => `${number.get(v.node)}.${v.index}`)})${attrs}`);
-  }
-  parts.push(roots.map((r) => `${number.get(r.node)}.${r.index}`).join());
-  return { key: comparable ? parts.join(";") : null, constants };
+function symbolic(what: string): LayerwiseError {
+  return new LayerwiseError("a symbolic tensor has no data yet", {
+    code: "E106",
+    received: `${what} inside a function that is being traced`,
+    expected: "a tensor outside jit, fit or call",
+    hint: "return it from the traced function and look at the result",
+  });
 }
 
 /** The same graph with its constants as inputs. */

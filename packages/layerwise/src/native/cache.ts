@@ -18,6 +18,10 @@ import { join } from "node:path";
 
 /** Bytes the cache may hold; what was used longest ago goes first. */
 const cacheLimit = 256 * 1024 * 1024;
+/** Bytes of one kept program, at most. */
+const programLimit = 16 * 1024 * 1024;
+/** A kept program begins with the sha256 of what follows this line, and with the length of its text, both in hex. */
+const programHead = 64 + 1 + 8 + 1;
 const day = 86_400_000;
 
 export function sha256(...parts: readonly (string | Uint8Array)[]): string {
@@ -116,11 +120,44 @@ export class LibraryCache {
   }
 
   storeManifest(key: string, manifest: Manifest): void {
-    if (!this.folder) return;
-    const unfinished = join(this.folder, `.${key}.${process.pid}`);
+    this.write(`${key}.json`, JSON.stringify(manifest));
+  }
+
+  /** A program kept under this key; null (and what is there is removed) when it is not as it was stored. */
+  program(key: string): { text: string; data: Uint8Array } | null {
+    if (!this.folder) return null;
+    const path = join(this.folder, `${key}.program`);
     try {
-      writeFileSync(unfinished, JSON.stringify(manifest), { mode: 0o600 });
-      renameSync(unfinished, join(this.folder, `${key}.json`));
+      if (!isOurs(path)) return null;
+      const bytes = readFileSync(path);
+      const [digest, length] = bytes.subarray(0, programHead).toString("latin1").split(" ");
+      const rest = bytes.subarray(programHead);
+      if (digest !== sha256(rest)) {
+        rmSync(path, { force: true });
+        return null;
+      }
+      touch(path);
+      const end = Number.parseInt(length, 16);
+      return { text: rest.subarray(0, end).toString("utf8"), data: Uint8Array.from(rest.subarray(end)) };
+    } catch {
+      return null;
+    }
+  }
+
+  /** Programs whose constants are large are not kept. */
+  storeProgram(key: string, text: string, data: Uint8Array): void {
+    const body = Buffer.concat([Buffer.from(text, "utf8"), data]);
+    if (body.length > programLimit) return;
+    const length = (body.length - data.length).toString(16).padStart(8, "0");
+    this.write(`${key}.program`, Buffer.concat([Buffer.from(`${sha256(body)} ${length}\n`, "latin1"), body]));
+  }
+
+  private write(file: string, content: string | Uint8Array): void {
+    if (!this.folder) return;
+    const unfinished = join(this.folder, `.${file}.${process.pid}`);
+    try {
+      writeFileSync(unfinished, content, { mode: 0o600 });
+      renameSync(unfinished, join(this.folder, file));
     } catch {
       rmSync(unfinished, { force: true });
     }

@@ -2,7 +2,15 @@
 
 import { availableParallelism } from "node:os";
 import { LayerwiseError } from "@layerwise/core";
-import type { Block, CallTime, Device, Executable, LoopProgram, TargetProfile } from "@layerwise/core/target-kit";
+import type {
+  Block,
+  CallTime,
+  Device,
+  Executable,
+  LoopProgram,
+  ProgramShelf,
+  TargetProfile,
+} from "@layerwise/core/target-kit";
 import * as targets from "@layerwise/core/target-kit";
 import type { KernelLibraries, KernelSource } from "./libraries.ts";
 import { openRuntime, type Runtime } from "./runtime.ts";
@@ -83,6 +91,7 @@ export class NativeDevice implements Device {
   readonly name = "native";
   readonly profile: TargetProfile;
   readonly threads: number;
+  readonly shelf: ProgramShelf | null;
   private readonly rt: Runtime;
   private readonly kernels: KernelLibraries;
   private readonly threadsFrom: number;
@@ -90,7 +99,7 @@ export class NativeDevice implements Device {
   private readonly adaptive: boolean;
   private readonly pool: unknown;
   private readonly live = new Set<NativeExecutable>();
-  /** Between `precompile` and `compile`. */
+  /** With texts between `precompile` and `compile`. */
   private readonly sources = new WeakMap<LoopProgram, KernelSource[]>();
   private arenaBlock: NativeBlock;
   private bytes = 0;
@@ -103,6 +112,7 @@ export class NativeDevice implements Device {
     const strict = options.strict ?? false;
     this.profile = { name: "c", lanes, tile: tiles[lanes], strict, convolution: options.convolution ?? "auto" };
     this.kernels = rt.libraries(targets.prelude(!strict));
+    this.shelf = this.kernels.shelf((program) => this.sourcesOf(program).map((k) => k.name));
     this.pool = rt.pool(this.threads);
     this.arenaBlock = this.allocate(64);
   }
@@ -144,7 +154,11 @@ export class NativeDevice implements Device {
   compile(program: LoopProgram): Executable {
     const sources = this.sourcesOf(program);
     this.kernels.load([sources]);
-    this.sources.delete(program);
+    // The texts are long.
+    this.sources.set(
+      program,
+      sources.map(({ name }) => ({ name, text: null })),
+    );
     const functions = sources.map((k) => this.kernels.address(k.name));
     const { table, offsets, callFunctions, milliseconds, stages } = this.tables(program, functions);
     const handle = this.rt.program(table, offsets, callFunctions, program.scratchBytes);
@@ -166,6 +180,7 @@ export class NativeDevice implements Device {
     if (known) return known;
     const options = { lanes: this.profile.lanes as 4 | 8 | 16, strict: this.profile.strict };
     const sources = program.kernels.map((kernel) => {
+      if (kernel.symbol !== undefined) return { name: kernel.symbol, text: null };
       const text = targets.emitKernel(kernel, options);
       return { name: this.kernels.nameOf(text), text };
     });

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildSync } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nativeMissing } from "./testing.ts";
 
@@ -49,20 +49,26 @@ if (process.env.BREAK) {
 console.log(JSON.stringify({ before, device: activeDevice(), loss }));
 `;
 
-beforeAll(() => {
+/** The program above as one file; bundles of different `name`s do not share what they keep on disk. */
+async function bundled(outfile: string, name: string, plugins: Plugin[] = []): Promise<string> {
+  await build({
+    stdin: { contents: program, resolveDir: join(root, "tests"), loader: "ts" },
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    conditions: ["layerwise-source"],
+    external: ["koffi"],
+    define: { __LAYERWISE_BUILD__: JSON.stringify(name) },
+    plugins,
+    logLevel: "error",
+  });
+  return outfile;
+}
+
+beforeAll(async () => {
   mkdirSync(cache, { recursive: true });
-  for (const outfile of [bundle, lonely]) {
-    buildSync({
-      stdin: { contents: program, resolveDir: join(root, "tests"), loader: "ts" },
-      outfile,
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      conditions: ["layerwise-source"],
-      external: ["koffi"],
-      logLevel: "error",
-    });
-  }
+  for (const outfile of [bundle, lonely]) await bundled(outfile, "one");
 });
 
 let folders = 0;
@@ -180,7 +186,7 @@ describe.skipIf(nativeMissing !== null)("with a compiler", () => {
     const third = await run({ LAYERWISE_CACHE: folder, CC: cc });
     expect(third).toMatchObject({ status: 0, device: "native", loss: expected });
     expect(compilations()).toBe(before);
-    expect(readdirSync(join(folder, "native")).filter((f) => !/\.(so|json)$/.test(f))).toEqual([]);
+    expect(readdirSync(join(folder, "native")).filter((f) => !/\.(so|json|program)$/.test(f))).toEqual([]);
   });
 
   it.each([
@@ -217,6 +223,61 @@ describe.skipIf(nativeMissing !== null)("with a compiler", () => {
     for (const [i, f] of manifests.entries()) writeFileSync(join(folder, "native", f), texts[i % texts.length]);
     const out = await run({ LAYERWISE_CACHE: folder, CC: cc });
     expect(out).toMatchObject({ status: 0, device: "native", stderr: "", loss: expected });
+  });
+
+  /** A build whose compiler refuses to work: it can only run programs that it finds ready. */
+  async function lazy<T>(name: string, use: (file: string) => Promise<T>): Promise<T> {
+    const idle: Plugin = {
+      name: "idle",
+      setup: (b) => {
+        b.onLoad({ filter: /[/\\]compiler[/\\]compile\.ts$/ }, () => ({
+          contents: 'export function compileGraph() { throw new Error("the compiler was called"); }',
+          loader: "ts",
+        }));
+      },
+    };
+    const file = await bundled(join(cache, `native-faults-lazy.${process.pid}.mjs`), name, [idle]);
+    return use(file).finally(() => rmSync(file, { force: true }));
+  }
+
+  it("a program that was compiled before is not compiled again, neither by us nor by the C compiler", async () => {
+    const folder = freshFolder();
+    const { cc, compilations } = compiler();
+    await run({ LAYERWISE_CACHE: folder, CC: cc });
+    const before = compilations();
+    await lazy("one", async (file) => {
+      const again = await run({ LAYERWISE_CACHE: folder, CC: cc }, file);
+      expect(again).toMatchObject({ status: 0, device: "native", stderr: "", loss: expected });
+      const other = await run({ LAYERWISE_CACHE: folder, CC: cc, CONFIGURE: '{"strict":true}' }, file);
+      expect(other.stderr).toContain("the compiler was called");
+    });
+    expect(compilations()).toBe(before);
+    await lazy("another", async (file) => {
+      const out = await run({ LAYERWISE_CACHE: folder, CC: cc }, file);
+      expect(out.stderr).toContain("the compiler was called");
+    });
+  });
+
+  it("kept programs that are not what they should be are made again", async () => {
+    const folder = freshFolder();
+    const { cc, compilations } = compiler();
+    await run({ LAYERWISE_CACHE: folder, CC: cc });
+    const before = compilations();
+    const kept = readdirSync(join(folder, "native")).filter((f) => f.endsWith(".program"));
+    expect(kept.length).toBeGreaterThan(0);
+    const whole = kept.map((f) => readFileSync(join(folder, "native", f)));
+    const spoilt = [
+      (b: Buffer) => b.subarray(0, b.length - 1),
+      () => Buffer.alloc(0),
+      (b: Buffer) => Buffer.from(b.toString("latin1").replace('"offset":0', '"offset":8'), "latin1"),
+    ];
+    for (const spoil of spoilt) {
+      for (const [i, f] of kept.entries()) writeFileSync(join(folder, "native", f), spoil(whole[i]));
+      const out = await run({ LAYERWISE_CACHE: folder, CC: cc });
+      expect(out).toMatchObject({ status: 0, device: "native", stderr: "", loss: expected });
+      for (const [i, f] of kept.entries()) expect(readFileSync(join(folder, "native", f))).toEqual(whole[i]);
+    }
+    expect(compilations()).toBe(before);
   });
 
   it("a cache folder that cannot be had costs the compilation, not the run", async () => {

@@ -2,14 +2,15 @@
 import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { LayerwiseError } from "@layerwise/core";
+import type { ProgramShelf } from "@layerwise/core/target-kit";
 import { type LibraryCache, type Manifest, sha256 } from "./cache.ts";
 import { compileLibrary, type Toolchain } from "./toolchain.ts";
 
 /** A function of a program library; `name` is a function of the text and of all else that decides the machine code. */
 export interface KernelSource {
   readonly name: string;
-  /** C from the parameter list on. */
-  readonly text: string;
+  /** C from the parameter list on; null for one that is in memory. */
+  readonly text: string | null;
 }
 
 /** How libraries are opened: by the runtime library, or by koffi for the runtime library itself. */
@@ -50,10 +51,23 @@ export class KernelLibraries {
     return this.known.get(name)!.address;
   }
 
+  /** Where programs are kept that these libraries serve; null where nothing is kept. */
+  shelf(symbols: ProgramShelf["symbols"]): ProgramShelf | null {
+    const { cache, base } = this;
+    if (!cache.folder) return null;
+    const nameOf = (key: readonly (string | Uint8Array)[]) => sha256(base, ...key).slice(0, 40);
+    return {
+      get: (key) => cache.program(nameOf(key)),
+      put: (key, text, data) => cache.storeProgram(nameOf(key), text, data),
+      symbols,
+      load: (names) => names.every((n) => this.known.has(n)) || this.fromCache(names),
+    };
+  }
+
   /** Makes sure that all kernels of these programs are in memory. */
   load(programs: readonly (readonly KernelSource[])[]): void {
     const incomplete = programs.filter((kernels) => kernels.some((k) => !this.known.has(k.name)));
-    const built = incomplete.filter((kernels) => !this.fromCache(kernels));
+    const built = incomplete.filter((kernels) => !this.fromCache(kernels.map((k) => k.name)));
     if (built.length === 0) return;
     const missing = new Map<string, KernelSource>();
     for (const k of built.flat()) if (!this.known.has(k.name)) missing.set(k.name, k);
@@ -62,10 +76,10 @@ export class KernelLibraries {
   }
 
   /** Loads what the manifest of a program names; false when something is missing or not what it should be. */
-  private fromCache(kernels: readonly KernelSource[]): boolean {
-    const manifest = this.cache.manifest(programKey(kernels));
+  private fromCache(names: readonly string[]): boolean {
+    const manifest = this.cache.manifest(programKey(names));
     if (!manifest) return false;
-    for (const { name } of kernels) {
+    for (const name of names) {
       if (this.known.has(name)) continue;
       const file = manifest.libraries[manifest.kernels[name]];
       if (file === undefined || !this.register(name, file)) return false;
@@ -110,7 +124,8 @@ export class KernelLibraries {
       if (!libraries.includes(file)) libraries.push(file);
       where[name] = libraries.indexOf(file);
     }
-    this.cache.storeManifest(programKey(kernels), { libraries, kernels: where } satisfies Manifest);
+    const key = programKey(kernels.map((k) => k.name));
+    this.cache.storeManifest(key, { libraries, kernels: where } satisfies Manifest);
   }
 }
 
@@ -119,7 +134,7 @@ export function toolchainKey(t: Toolchain, ...more: readonly string[]): string {
   return sha256(t.command.join(" "), t.version, t.flags.join(" "), t.cpu, ...more);
 }
 
-const programKey = (kernels: readonly KernelSource[]) => sha256(...kernels.map((k) => k.name).sort()).slice(0, 40);
+const programKey = (names: readonly string[]) => sha256(...[...names].sort()).slice(0, 40);
 
 /** Compiles and opens a library, from the cache's folder where it can be kept; `file` is null where it cannot. */
 export function buildLibrary(
@@ -153,13 +168,15 @@ export function buildLibrary(
   }
 }
 
+const lengthOf = (k: KernelSource) => k.text?.length ?? 0;
+
 /** Cuts kernels into shards of about the same length of text, longest first, in the order given within each. */
 function shardsOf(kernels: readonly KernelSource[]): KernelSource[][] {
   const count = Math.max(1, Math.min(availableParallelism() * shardsPerCore, Math.ceil(kernels.length / 4)));
   const shards = Array.from({ length: count }, () => ({ length: 0, kernels: [] as KernelSource[] }));
-  for (const k of [...kernels].sort((a, b) => b.text.length - a.text.length)) {
+  for (const k of [...kernels].sort((a, b) => lengthOf(b) - lengthOf(a))) {
     const shortest = shards.reduce((least, s) => (s.length < least.length ? s : least));
-    shortest.length += k.text.length;
+    shortest.length += lengthOf(k);
     shortest.kernels.push(k);
   }
   return shards.map((s) => s.kernels);
