@@ -3,6 +3,7 @@ import type { Value } from "../graph/node.ts";
 import { sizeOf } from "../graph/types.ts";
 import { commonRefinement, contiguous, refine } from "./access.ts";
 import { affine, type Index, KernelBuilder, scaled } from "./builder.ts";
+import { partsNear } from "./contract/split.ts";
 import { computeType, ExpressionEmitter, linearAt, type Position } from "./emit-expression.ts";
 import { combine, fold, identity, reductionLanes } from "./fold.ts";
 import type { ReduceGroup } from "./fuse.ts";
@@ -55,8 +56,10 @@ export function emitReduceGroup(group: ReduceGroup, name: string, isBuffer: (v: 
   // Split the outermost reduced dimension so that threads have something to share. A function of the shape alone.
   const splitDim = dims.findIndex((d) => d.reduced);
   const unit = splitDim === last ? reductionLanes : 1;
-  const wanted = Math.min(maxParts, Math.ceil(inSize / partElements));
-  const partLength = wanted <= 1 ? dims[splitDim].size : Math.ceil(dims[splitDim].size / wanted / unit) * unit;
+  // Equal parts if possible, so that one code serves all of them.
+  const units = Math.ceil(dims[splitDim].size / unit);
+  const wanted = partsNear(units, Math.min(maxParts, Math.ceil(inSize / partElements)));
+  const partLength = wanted <= 1 ? dims[splitDim].size : Math.ceil(units / wanted) * unit;
   const parts = Math.ceil(dims[splitDim].size / partLength);
   const lastLength = dims[splitDim].size - (parts - 1) * partLength;
   const split = parts > 1;

@@ -110,7 +110,7 @@ export function lowerAdjoint(name: string, spec: ConvSpec, profile: TargetProfil
               outer: axes.filter((_, i) => i !== tiled),
               tiled: axes[tiled],
               sum: [{ extent: filters, a: 1, b: 1 }],
-              init: (row, column) => b.load(sums, at(row, column), lanes),
+              begun: { when: true, load: (row, column) => b.load(sums, at(row, column), lanes) },
               done: (row, column, value) => b.store(sums, at(row, column), value),
             });
           }),

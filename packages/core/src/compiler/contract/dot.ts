@@ -7,7 +7,7 @@ import { affine, type Index, scaled } from "../builder.ts";
 import type { LoopVar, Operand, TargetProfile } from "../loopir.ts";
 import type { DotSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
 import { dotProducts, isDotProducts } from "./dotproducts.ts";
-import { copyRow, packedSize, packPanels, packTiles, tilePitch } from "./pack.ts";
+import { copyRow, packedSize, packingRun, packPanels, packTiles, tilePitch } from "./pack.ts";
 import { reduceParts } from "./reduce.ts";
 import {
   blocks,
@@ -47,12 +47,17 @@ function normalised(spec: DotSpec): DotSpec {
   };
 }
 
-/** Parts into which K is cut: a power of two, more than one only when K is long against m·n. From the shape alone. */
+/**
+ * Parts into which K is cut: a power of two, or another number if that gives equal parts; more than one only when K is
+ * long against m·n. From the shape alone.
+ */
 function partsOfK(m: number, n: number, k: number, tasks: number): number {
-  const most = Math.min(tasks, 16, k / 128, k / (2 * Math.sqrt(m * n)));
-  let parts = 1;
-  while (parts * 2 <= most) parts *= 2;
-  return parts;
+  const size = Math.sqrt(m * n);
+  const most = Math.floor(Math.min(tasks, 16, k / 128, k / (2 * size)));
+  // Two parts of a sum that is long enough cost little, and then a longer one has as many kernels.
+  if (most <= 1) return k >= 512 && k >= 2 * size ? 2 : 1;
+  const power = 2 ** Math.floor(Math.log2(most));
+  return k % power === 0 ? power : partsNear(k, most);
 }
 
 export function lowerDot(original: DotSpec, profile: TargetProfile, epilogue: Epilogue | null): Lowered {
@@ -66,8 +71,10 @@ export function lowerDot(original: DotSpec, profile: TargetProfile, epilogue: Ep
   const parts = partsOfK(m, n, k, tasks);
   const name = `dot_${m}x${n}x${k}`;
   if (parts === 1) return { steps: [product(name, spec, 1, tasks, epilogue, profile)], temps: [] };
+  // How the result is cut does not depend on K, so that the code for a longer sum is the same.
+  const pieces = Math.min(8, Math.ceil((m * n) / 8192));
   const steps: LoweredStep[] = [
-    product(name, spec, parts, Math.ceil(tasks / parts), epilogue, profile),
+    product(name, spec, parts, pieces, epilogue, profile),
     reduceParts(name, 0, parts, count * m, n, epilogue, 2, profile),
   ];
   return { steps, temps: [{ type: "f32", size: parts * count * m * n }] };
@@ -108,7 +115,7 @@ function product(
   const bufferB = step.input(1, "b", spec.b.size);
   const batchCount = spec.batch.reduce((p, x) => p * x, 1);
   const rows = batchCount * m;
-  const partial = parts > 1 ? step.temp(0, "partial", parts * rows * n, "write") : undefined;
+  const partial = parts > 1 ? step.temp(0, "partial", parts * rows * n, "readwrite") : undefined;
   const finished = partial ? undefined : outputSink(step, epilogue, rows, n, 2);
 
   const transposed = n > 1 && spec.b.n !== 1;
@@ -124,7 +131,11 @@ function product(
   const batch: LoopVar[] = spec.batch.map((extent, i) => b.task(`batch${i}`, extent));
   const partTask = parts > 1 ? taskPieces(b, "part", k, parts) : undefined;
   const columnTask = taskRuns(b, "columns", columnPieces(n, Math.max(16, lanes), columnTasks));
-  const rowTask = taskPieces(b, "rows", m, rowTasks);
+  /** Rows whose panels and sums stay in the second-level cache: many where sums are short. */
+  const mostRows = (kb: number): number => (kb <= (deep ? 512 : 256) ? 512 : deep ? 256 : 128);
+  // Short sums of very many rows: each block of rows is a task, so that more rows are no more code.
+  const manyRows = mostRows(k) === 512 && m > rowTasks * 512;
+  const rowTask = taskRuns(b, "rows", manyRows ? blocks(m, 512) : evenly(m, rowTasks));
 
   const batchA = affine(spec.a.offset, ...batch.map((v, i) => scaled(v, spec.a.batch[i])));
   const batchB = affine(spec.b.offset, ...batch.map((v, i) => scaled(v, spec.b.batch[i])));
@@ -145,14 +156,16 @@ function product(
       : far
         ? Math.max(64, Math.min(512, Math.floor(131072 / nb)))
         : Math.max(64, Math.floor(Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + nb))));
-    const packB = transposed || (mb >= 24 && nb >= 32 && spec.b.k * 4 >= 128);
+    // Sums of a part go on where they will lie, in at least two blocks: so a long sum is the same code as a short one.
+    const most = sink.load ? Math.min(depthMost, Math.ceil(kb / 2)) : depthMost;
+    // What the first-level cache holds needs no packing, nor does a factor of one panel, which lies as if it were packed.
+    const packB = transposed || (mb >= 24 && nb >= 32 && spec.b.k > width && Math.min(kb, most) * spec.b.k > 8192);
     const packA = spec.a.k !== 1 && spec.a.m === 1 && nb >= 16 && mb >= 4 && kb > 1;
     const pass = (
       a: Index,
       bAt: Index,
       depth: number,
-      init: Parameters<typeof emitBlock>[1]["init"],
-      done: Sink["store"],
+      sums: Pick<Parameters<typeof emitBlock>[1], "begun" | "kept">,
     ): void => {
       let left: Parameters<typeof emitBlock>[1]["a"] = { buffer: bufferA, base: affine(a) };
       let strideM = spec.a.m;
@@ -191,45 +204,36 @@ function product(
         rowsOutside: far || depth * nb <= 4096,
         tiled: { extent: mb, a: strideM, row: 1 },
         sum: [{ extent: depth, a: strideK, b: packB ? 1 : spec.b.k }],
-        ...(init ? { init } : {}),
-        done,
+        ...sums,
+        done: (row, column, value, valid) => sink.store(affine(row0, row), affine(column0, column), value, valid),
       });
     };
     const a0 = affine(batchA, scaled(row0, spec.a.m), scaled(k0, spec.a.k));
     const b0 = affine(batchB, scaled(k0, spec.b.k), scaled(column0, spec.b.n));
-    if (kb <= depthMost) {
-      pass(a0, b0, kb, undefined, (row, column, value, valid) =>
-        sink.store(affine(row0, row), affine(column0, column), value, valid),
-      );
+    if (kb <= most) {
+      pass(a0, b0, kb, {});
       return;
     }
     // Long sums go by blocks of K: the first begins at zero, between blocks the sums lie in scratch, the last hands them on.
     const pitch = tiling.vectors * lanes;
-    const sums = step.scratch("sums", mb * pitch);
+    const sums = sink.load ? undefined : step.scratch("sums", mb * pitch);
     const at = (row: Index, column: Index) => affine(scaled(row, pitch), column);
-    loopPieces(b, "block", blocks(kb, depthMost), (start, depth) => {
+    const load = sums
+      ? (row: Index, column: Index) => b.load(sums, at(row, column), lanes)
+      : (row: Index, column: Index) => sink.load!(affine(row0, row), affine(column0, column), lanes);
+    loopPieces(b, "block", blocks(kb, most, streams(mb, nb, kb) ? 1 : packingRun), (start, depth) => {
       const { constant, terms } = affine(start);
-      const begins = (place: number): boolean | Operand =>
-        terms.length === 0 ? constant === place : b.compare("eq", b.index(start), b.i32(place));
-      const first = constant > 0 ? false : begins(0);
-      const last = begins(kb - depth);
-      pass(
-        affine(a0, scaled(start, spec.a.k)),
-        affine(b0, scaled(start, spec.b.k)),
-        depth,
-        (row, column) => {
-          if (first === true) return b.f32(0, lanes);
-          const sum = b.load(sums, at(row, column), lanes);
-          return first === false ? sum : b.select(b.splat(first, lanes), b.f32(0, lanes), sum);
-        },
-        (row, column, value, valid) => {
-          const keep = (): void => b.store(sums, at(row, column), value);
-          const finish = (): void => sink.store(affine(row0, row), affine(column0, column), value, valid);
-          if (last === true) finish();
-          else if (last === false) keep();
-          else b.if(last, finish, keep);
-        },
-      );
+      /** Whether this block begins somewhere else than at `place`. */
+      const elsewhere = (place: number): boolean | Operand =>
+        terms.length === 0 ? constant !== place : b.compare("ne", b.index(start), b.i32(place));
+      const goesOn = constant > 0 || elsewhere(0);
+      const stays = sums ? elsewhere(kb - depth) : false;
+      pass(affine(a0, scaled(start, spec.a.k)), affine(b0, scaled(start, spec.b.k)), depth, {
+        ...(goesOn ? { begun: { when: goesOn, load } } : {}),
+        ...(sums && stays
+          ? { kept: { when: stays, store: (row, column, value) => b.store(sums, at(row, column), value) } }
+          : {}),
+      });
     });
   };
 
@@ -240,10 +244,8 @@ function product(
       Math.max(16, lanes),
       streams(mb, nb, kb) ? 1 : Math.ceil(nb / (deep ? 256 : 128)),
     );
-    const rowRuns =
-      kb > (deep ? 512 : 256) ? evenly(mb, Math.ceil(mb / (deep ? 256 : 128))) : evenly(mb, Math.ceil(mb / 512));
     loopPieces(b, "cut", columnRuns, (c, columns) =>
-      loopPieces(b, "cut", rowRuns, (r, rowsHere) =>
+      loopPieces(b, "cut", blocks(mb, mostRows(kb)), (r, rowsHere) =>
         compute(affine(row0, r), rowsHere, affine(column0, c), columns, k0, kb, sink),
       ),
     );
@@ -261,6 +263,7 @@ function product(
       rowTask((row0, mb) => {
         const shifted: Sink = {
           store: (row, column, value, valid) => sink.store(affine(batchRow, row), column, value, valid),
+          ...(sink.load ? { load: (row, column, n) => sink.load!(affine(batchRow, row), column, n) } : {}),
         };
         cut(row0, mb, column0, nb, k0, kb, shifted);
       }),

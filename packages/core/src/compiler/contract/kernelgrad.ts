@@ -173,7 +173,7 @@ function byImages(p: Problem, parts: number, profile: TargetProfile, epilogue: E
             outer,
             tiled,
             sum: joined(sum),
-            init: (row, column) => b.load(partial, at(row, column), lanes),
+            begun: { when: true, load: (row, column) => b.load(partial, at(row, column), lanes) },
             done: (row, column, value, count) =>
               b.store(partial, at(row, column), value, count < lanes ? { count } : {}),
           });

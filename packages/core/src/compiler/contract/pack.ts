@@ -2,7 +2,7 @@
 import type { Index, KernelBuilder } from "../builder.ts";
 import { affine, scaled } from "../builder.ts";
 import type { Buffer, Operand } from "../loopir.ts";
-import { evenlyAtMost, loopPieces, type Tiling } from "./split.ts";
+import { blocks, evenlyAtMost, loopPieces, type Tiling } from "./split.ts";
 
 /** Calls `body` for vectors that cover `count` elements: wide ones first, then single ones, then a partial one. */
 export function overVectors(
@@ -77,9 +77,11 @@ export function packTiles(
   );
 }
 
-/** Runs of a few k: the rows they read stay in the first-level cache while tile after tile takes its part of them. */
+/** Steps of k that are packed together: the rows they read stay in the first-level cache while tile after tile takes its part of them. */
+export const packingRun = 16;
+
 function inChunks(b: KernelBuilder, depth: number, body: (k0: Index, length: number) => void): void {
-  loopPieces(b, "chunk", evenlyAtMost(depth, 16), body);
+  loopPieces(b, "chunk", blocks(depth, packingRun), body);
 }
 
 /** Elements of a packed right factor. */

@@ -36,10 +36,15 @@ export function partsNear(extent: number, wanted: number): number {
   return most;
 }
 
-/** Blocks of at most `most` elements; prefers up to half as many blocks again if they come out equal. */
-export function blocks(extent: number, most: number): Pieces[] {
+/**
+ * Blocks of at most `most` elements; prefers up to half as many blocks again if they come out equal, above all if they
+ * are multiples of `unit`, into which they will be cut themselves.
+ */
+export function blocks(extent: number, most: number, unit = 1): Pieces[] {
   const least = Math.max(1, Math.ceil(extent / most));
-  for (let p = least; p <= least + Math.ceil(least / 2); p++) if (extent % p === 0) return evenly(extent, p);
+  for (const divisor of unit === 1 ? [1] : [unit, 1])
+    for (let p = least; p <= least + Math.ceil(least / 2); p++)
+      if (extent % (p * divisor) === 0) return evenly(extent, p);
   return evenly(extent, least);
 }
 

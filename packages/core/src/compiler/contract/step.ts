@@ -40,6 +40,8 @@ export class Step {
 /** Stores finished results, seen as a row-major matrix. */
 export interface Sink {
   store(row: Index, column: Index, value: Operand, count: number): void;
+  /** What was stored; only where that is the sum itself, which may then go on. */
+  load?(row: Index, column: Index, lanes: number): Operand;
 }
 
 /** The output of the operation, behind its epilogue. `inputs` is the number of inputs the operation itself has. */
@@ -61,5 +63,6 @@ export function matrixSink(step: Step, buffer: Buffer, base: Index, columns: num
     store(row, column, value, count) {
       step.b.store(buffer, affine(base, scaled(row, columns), column), value, count < value.lanes ? { count } : {});
     },
+    load: (row, column, lanes) => step.b.load(buffer, affine(base, scaled(row, columns), column), lanes),
   };
 }

@@ -45,8 +45,10 @@ export interface Block {
   readonly sum: readonly SumAxis[];
   /** Panels innermost: results are finished row by row. Otherwise rows innermost: a panel of B stays close. */
   readonly rowsOutside?: boolean;
-  /** Initial value of an accumulator; zero when absent. */
-  init?(row: Index, column: Index): Operand;
+  /** Sums that an earlier block began: `load` gives them where `when` holds. Elsewhere, and without this, they begin at zero. */
+  readonly begun?: { readonly when: Operand | true; load(row: Index, column: Index): Operand };
+  /** Sums that a later block goes on with: where `when` holds they are kept by `store` and not yet `done`. */
+  readonly kept?: { readonly when: Operand | true; store(row: Index, column: Index, value: Operand): void };
   /** Takes a finished vector: `count` valid results at `row`, `column…`. */
   done(row: Index, column: Index, value: Operand, count: number): void;
 }
@@ -101,13 +103,19 @@ function emitTile(
   const width = vectors * lanes;
   const column = (v: number): Index => affine(scaled(vector, lanes), v * lanes);
   const rowAt = (r: number): Index => affine(row, r * block.tiled.row);
+  const { begun, kept } = block;
   const sums: Local[][] = [];
   for (let r = 0; r < size; r++) {
     sums.push([]);
-    for (let v = 0; v < vectors; v++) {
-      sums[r].push(b.var(block.init ? block.init(rowAt(r), column(v)) : b.f32(0, lanes)));
-    }
+    for (let v = 0; v < vectors; v++)
+      sums[r].push(b.var(begun?.when === true ? begun.load(rowAt(r), column(v)) : b.f32(0, lanes)));
   }
+  const each = (body: (row: Index, column: Index, sum: Local, count: number) => void): void => {
+    for (let r = 0; r < size; r++)
+      for (let v = 0; v < vectors; v++) body(rowAt(r), column(v), sums[r][v], v === vectors - 1 ? last : lanes);
+  };
+  if (begun && begun.when !== true)
+    b.if(begun.when, () => each((row, column, sum) => b.assign(sum, begun.load(row, column))));
   const packed = block.b.depth !== undefined;
   const bBase = packed
     ? affine(block.b.base, scaled(vector, lanes * block.b.depth!))
@@ -140,8 +148,11 @@ function emitTile(
     );
   };
   nest(0, a, bBase);
-  for (let r = 0; r < size; r++)
-    for (let v = 0; v < vectors; v++) block.done(rowAt(r), column(v), sums[r][v], v === vectors - 1 ? last : lanes);
+  const finish = (): void => each((row, column, sum, count) => block.done(row, column, sum, count));
+  const keep = (): void => each((row, column, sum) => kept!.store(row, column, sum));
+  if (!kept) finish();
+  else if (kept.when === true) keep();
+  else b.if(kept.when, keep, finish);
 }
 
 function divisorAtMost(extent: number, most: number): number {

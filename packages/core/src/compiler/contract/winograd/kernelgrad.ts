@@ -92,7 +92,7 @@ function byImages(
           outer: [],
           tiled: { extent: channels, a: 1, row: 1 },
           sum: [{ extent: tiles, a: v.pitch, b: d.pitch }],
-          ...(once ? {} : { init: (row: Index, column: Index) => b.load(partial, at(row, column), lanes) }),
+          ...(once ? {} : { begun: { when: true, load: (row, column) => b.load(partial, at(row, column), lanes) } }),
           done: (row, column, value) => b.store(partial, at(row, column), value),
         });
       });
