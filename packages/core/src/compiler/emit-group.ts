@@ -143,6 +143,7 @@ export function emitGroup(group: Group, c: EmitContext): void {
         attrs: node.attrs,
         inputs: inputs.map((x) => ({ type: x.type, access: x.access, size: x.size })),
         outputs: node.types,
+        used: node.outputs.map((v, i) => (chain.length > 0 && i === 0) || c.isBuffer(v)),
         profile: c.profile,
         epilogue,
       });

@@ -491,13 +491,15 @@ function mergeGroups(
   const readElsewhere = new Map<Value, number>();
   for (const g of list) for (const v of reads(g)) readElsewhere.set(v, (readElsewhere.get(v) ?? 0) + 1);
   for (const g of list) {
-    if (g.kind !== "loop") continue;
-    for (const m of g.members) {
-      if (!roots.has(m) && !readElsewhere.has(m)) {
-        g.internal.add(m);
-        buffers.delete(m);
+    if (g.kind === "loop") {
+      for (const m of g.members) {
+        if (!roots.has(m) && !readElsewhere.has(m)) {
+          g.internal.add(m);
+          buffers.delete(m);
+        }
       }
-    }
+    } else if (g.kind === "lower" && g.node.op.kernel.kind === "lower")
+      for (const v of g.node.outputs) if (!roots.has(v) && !readElsewhere.has(v)) buffers.delete(v);
   }
   return sortGroups(list, buffers);
 }

@@ -13,14 +13,6 @@ export function simplify(given: readonly Value[]): Value[] {
   const replaced = new Map<Value, Value>();
   const seen = new Map<string, Node>();
   const at = (v: Value): Value => replaced.get(v) ?? v;
-  /** The first of the equal nodes. */
-  const intern = (node: Node): Node => {
-    const key = nodeKey(node);
-    if (key === null) return node;
-    const known = seen.get(key);
-    if (!known) seen.set(key, node);
-    return known ?? node;
-  };
   for (const node of topological(roots)) {
     const inputs = node.inputs.map(at);
     if (node.op.kernel.kind === "alias") {
@@ -29,7 +21,7 @@ export function simplify(given: readonly Value[]): Value[] {
       });
       continue;
     }
-    const same = neutral(node, inputs) ?? joinPads(node, inputs) ?? throughPooling(node, inputs, intern);
+    const same = neutral(node, inputs) ?? joinPads(node, inputs) ?? throughPooling(node, inputs);
     if (same) {
       replaced.set(node.outputs[0], same);
       continue;
@@ -37,7 +29,10 @@ export function simplify(given: readonly Value[]): Value[] {
     const attrs = simplifyRegions(node.attrs);
     const changed = attrs !== node.attrs || inputs.some((v, i) => v !== node.inputs[i]);
     const next = changed ? new Node(node.op, attrs, inputs, node.types, node.scope) : node;
-    const final = intern(next);
+    const key = nodeKey(next);
+    const known = key === null ? undefined : seen.get(key);
+    const final = known ?? next;
+    if (!known && key !== null) seen.set(key, next);
     if (final !== node) {
       node.outputs.forEach((o, i) => {
         replaced.set(o, final.outputs[i]);

@@ -105,6 +105,8 @@ export interface LowerContext<A> {
   readonly attrs: A;
   readonly inputs: readonly { readonly type: TensorType; readonly access: Access; readonly size: number }[];
   readonly outputs: readonly TensorType[];
+  /** Which outputs somebody wants; the others have no memory. */
+  readonly used: readonly boolean[];
   readonly profile: TargetProfile;
   /** Only for records with `epilogue: true`; null when there is nothing to fuse. */
   readonly epilogue: Epilogue | null;

@@ -98,7 +98,7 @@ export {
 } from "./gather.ts";
 export type { IotaAttrs } from "./iota.ts";
 export { iota, iotaOp } from "./iota.ts";
-export type { AvgPoolGradAttrs, PoolAttrs } from "./pool.ts";
+export type { PoolAttrs, PoolGradAttrs } from "./pool.ts";
 export {
   avgPool,
   avgPoolGrad,
@@ -108,6 +108,7 @@ export {
   maxPoolGrad,
   maxPoolGradOp,
   maxPoolOp,
+  maxPoolPlaces,
   maxPoolSelect,
   maxPoolSelectOp,
   poolOutputSpatial,

@@ -1,9 +1,9 @@
 /** Pooling over 1 to 3 spatial dimensions, channels last: maximum and average, their gradients, and the gradients' adjoints. */
-import { apply1, type OpRecord, type Value } from "../node.ts";
+import { apply, apply1, type OpRecord, type Value } from "../node.ts";
 import { type RefArray, type Reference, refArray } from "../reference/array.ts";
-import { type Shape, sizeOf, type TensorType } from "../types.ts";
+import { type DType, type Shape, sizeOf, type TensorType } from "../types.ts";
 import { cast } from "./cast.ts";
-import { formatType, opError, requireDType, requireIntegers, requireSameShape, shapeError } from "./common.ts";
+import { formatType, opError, requireDType, requireIntegers, shapeError } from "./common.ts";
 import {
   lowerAvgPool,
   lowerAvgPoolGrad,
@@ -23,8 +23,8 @@ export interface PoolAttrs {
   readonly padLow: readonly number[];
   readonly padHigh: readonly number[];
 }
-/** The spatial sizes of the pooled tensor, which the gradient of an average cannot infer. */
-export interface AvgPoolGradAttrs extends PoolAttrs {
+/** The spatial sizes of the pooled tensor, which a gradient cannot infer. */
+export interface PoolGradAttrs extends PoolAttrs {
   readonly inputSpatial: readonly number[];
 }
 
@@ -88,50 +88,78 @@ function requireResult(op: string, what: string, type: TensorType, shape: Shape)
 
 const windowSize = (attrs: PoolAttrs): number => attrs.window.reduce((p, d) => p * d, 1);
 
+/** Numbers of the elements of a window, row-major. */
+const placeType = (attrs: PoolAttrs): DType => (windowSize(attrs) <= 256 ? "u8" : "i32");
+
+function requirePlaces(op: string, place: TensorType, shape: Shape): void {
+  requireResult(op, "place", place, shape);
+  requireDType(op, "integer", place);
+}
+
+/** The tensor that was pooled. */
+function pooledType(attrs: PoolGradAttrs, y: TensorType): TensorType {
+  return { shape: [y.shape[0], ...attrs.inputSpatial, y.shape[y.shape.length - 1]], dtype: y.dtype };
+}
+
 // ---- records
 
+/** Two results: the largest elements and, for gradients, their places in the windows. */
 export const maxPoolOp: OpRecord<PoolAttrs> = {
   name: "maxPool",
   infer: ([x], attrs) => {
     if (x.dtype === "bool") throw opError("E104", "maxPool does not take bool", formatType(x), "a numeric dtype");
-    return [{ shape: poolShape("maxPool", x, attrs), dtype: x.dtype }];
+    const shape = poolShape("maxPool", x, attrs);
+    return [
+      { shape, dtype: x.dtype },
+      { shape, dtype: placeType(attrs) },
+    ];
   },
-  gradient: ({ inputs: [x], grads: [dy], attrs }) => [maxPoolGrad(x, dy!, attrs)],
+  gradient: ({ inputs: [x], outputs: [, place], grads: [dy], attrs }) => [
+    dy && maxPoolGrad(place, dy, { ...attrs, inputSpatial: x.shape.slice(1, -1) }),
+  ],
   kernel: {
     kind: "lower",
-    lower: ({ attrs, inputs: [x], profile }) => lowerMaxPool(spec(x.type.shape, attrs), x.type.dtype, profile.lanes),
+    lower: ({ attrs, inputs: [x], outputs, used, profile }) =>
+      lowerMaxPool(spec(x.type.shape, attrs), x.type.dtype, used[0], used[1] ? outputs[1].dtype : null, profile.lanes),
   },
   flops: (_, [y], attrs) => sizeOf(y.shape) * windowSize(attrs),
 };
 
-export const maxPoolGradOp: OpRecord<PoolAttrs> = {
+export const maxPoolGradOp: OpRecord<PoolGradAttrs> = {
   name: "maxPoolGrad",
-  infer: ([x, dy], attrs) => {
-    requireFloat("maxPoolGrad", x, dy);
-    requireResult("maxPoolGrad", "dy", dy, poolShape("maxPoolGrad", x, attrs));
-    return [{ shape: x.shape, dtype: dy.dtype }];
+  infer: ([place, dy], attrs) => {
+    requireFloat("maxPoolGrad", dy);
+    const x = pooledType(attrs, dy);
+    const shape = poolShape("maxPoolGrad", x, attrs);
+    requireResult("maxPoolGrad", "dy", dy, shape);
+    requirePlaces("maxPoolGrad", place, shape);
+    return [x];
   },
-  gradient: ({ inputs: [x], grads: [g], attrs }) => [null, maxPoolSelect(x, g!, attrs)],
+  gradient: ({ inputs: [place], grads: [g], attrs }) => [null, maxPoolSelect(place, g!, attrs)],
   kernel: {
     kind: "lower",
-    lower: ({ attrs, inputs: [x, dy], profile }) =>
-      lowerMaxPoolGrad(spec(x.type.shape, attrs), x.type.dtype, dy.type.dtype, profile.lanes),
+    lower: ({ attrs, inputs: [place, dy], outputs: [dx], profile }) =>
+      lowerMaxPoolGrad(spec(dx.shape, attrs), place.type.dtype, dy.type.dtype, profile.lanes),
   },
   flops: ([, dy], _, attrs) => 2 * sizeOf(dy.shape) * windowSize(attrs),
 };
 
 export const maxPoolSelectOp: OpRecord<PoolAttrs> = {
   name: "maxPoolSelect",
-  infer: ([x, t], attrs) => {
-    requireFloat("maxPoolSelect", x, t);
-    requireSameShape("maxPoolSelect", [x, t]);
-    return [{ shape: poolShape("maxPoolSelect", x, attrs), dtype: t.dtype }];
+  infer: ([place, t], attrs) => {
+    requireFloat("maxPoolSelect", t);
+    const shape = poolShape("maxPoolSelect", t, attrs);
+    requirePlaces("maxPoolSelect", place, shape);
+    return [{ shape, dtype: t.dtype }];
   },
-  gradient: ({ inputs: [x], grads: [g], attrs }) => [null, maxPoolGrad(x, g!, attrs)],
+  gradient: ({ inputs: [place, t], grads: [g], attrs }) => [
+    null,
+    maxPoolGrad(place, g!, { ...attrs, inputSpatial: t.shape.slice(1, -1) }),
+  ],
   kernel: {
     kind: "lower",
-    lower: ({ attrs, inputs: [x, t], profile }) =>
-      lowerMaxPoolSelect(spec(x.type.shape, attrs), x.type.dtype, t.type.dtype, profile.lanes),
+    lower: ({ attrs, inputs: [place, t], profile }) =>
+      lowerMaxPoolSelect(spec(t.type.shape, attrs), place.type.dtype, t.type.dtype, profile.lanes),
   },
   flops: (_, [y], attrs) => 2 * sizeOf(y.shape) * windowSize(attrs),
 };
@@ -152,12 +180,11 @@ export const avgPoolOp: OpRecord<PoolAttrs> = {
   flops: (_, [y], attrs) => sizeOf(y.shape) * windowSize(attrs),
 };
 
-export const avgPoolGradOp: OpRecord<AvgPoolGradAttrs> = {
+export const avgPoolGradOp: OpRecord<PoolGradAttrs> = {
   name: "avgPoolGrad",
   infer: ([dy], attrs) => {
     requireFloat("avgPoolGrad", dy);
-    const shape = [dy.shape[0], ...attrs.inputSpatial, dy.shape[dy.shape.length - 1]];
-    const x: TensorType = { shape, dtype: dy.dtype };
+    const x = pooledType(attrs, dy);
     requireResult("avgPoolGrad", "dy", dy, poolShape("avgPoolGrad", x, attrs));
     return [x];
   },
@@ -176,27 +203,31 @@ export const avgPoolGradOp: OpRecord<AvgPoolGradAttrs> = {
 export function maxPool(x: Value, attrs: PoolAttrs): Value {
   return apply1(maxPoolOp, [x], attrs);
 }
-/** The gradient of maxPool: dy [N, …S', C] goes to the first maximum (or NaN) of each window, row-major; → [N, …S, C]. */
-export function maxPoolGrad(x: Value, dy: Value, attrs: PoolAttrs): Value {
-  return apply1(maxPoolGradOp, [x, dy], attrs);
+/** The number in its window, row-major, of each first maximum (or NaN): x [N, …S, C] → [N, …S', C], u8 (i32 for windows above 256). */
+export function maxPoolPlaces(x: Value, attrs: PoolAttrs): Value {
+  return apply(maxPoolOp, [x], attrs)[1];
 }
-/** The element of `t` where `x` has the first maximum of each window: x, t [N, …S, C] → [N, …S', C]. */
-export function maxPoolSelect(x: Value, t: Value, attrs: PoolAttrs): Value {
-  return apply1(maxPoolSelectOp, [x, t], attrs);
+/** The gradient of maxPool: dy [N, …S', C] goes to the place in each window; → [N, …inputSpatial, C]. */
+export function maxPoolGrad(place: Value, dy: Value, attrs: PoolGradAttrs): Value {
+  return apply1(maxPoolGradOp, [place, dy], attrs);
+}
+/** The element of t [N, …S, C] at the place in each window; → [N, …S', C]. */
+export function maxPoolSelect(place: Value, t: Value, attrs: PoolAttrs): Value {
+  return apply1(maxPoolSelectOp, [place, t], attrs);
 }
 /** The mean of each window's elements inside the input: x [N, …S, C] → [N, …S', C]. */
 export function avgPool(x: Value, attrs: PoolAttrs): Value {
   return apply1(avgPoolOp, [x], attrs);
 }
 /** The gradient of avgPool: dy [N, …S', C] → [N, …inputSpatial, C]. */
-export function avgPoolGrad(dy: Value, attrs: AvgPoolGradAttrs): Value {
+export function avgPoolGrad(dy: Value, attrs: PoolGradAttrs): Value {
   return apply1(avgPoolGradOp, [dy], attrs);
 }
 
 // ---- beside the records
 
-/** Calls `visit` for every window element inside the input, with their places in output and input, windows in order. */
-function walk(s: PoolSpec, visit: (out: number, input: number, first: boolean) => void): void {
+/** Calls `visit` for every window element inside the input: elements of output and input, number in the window; in order. */
+function walk(s: PoolSpec, visit: (out: number, input: number, tap: number) => void): void {
   const [a, h, w] = s.dims;
   for (let n = 0; n < s.batch; n++)
     for (let oa = 0; oa < a.out; oa++)
@@ -204,7 +235,6 @@ function walk(s: PoolSpec, visit: (out: number, input: number, first: boolean) =
         for (let ow = 0; ow < w.out; ow++)
           for (let c = 0; c < s.channels; c++) {
             const out = (((n * a.out + oa) * h.out + oh) * w.out + ow) * s.channels + c;
-            let first = true;
             for (let ka = 0; ka < a.window; ka++)
               for (let kh = 0; kh < h.window; kh++)
                 for (let kw = 0; kw < w.window; kw++) {
@@ -212,20 +242,24 @@ function walk(s: PoolSpec, visit: (out: number, input: number, first: boolean) =
                   const ih = oh * h.stride - h.padLow + kh;
                   const iw = ow * w.stride - w.padLow + kw;
                   if (ia < 0 || ia >= a.in || ih < 0 || ih >= h.in || iw < 0 || iw >= w.in) continue;
-                  visit(out, (((n * a.in + ia) * h.in + ih) * w.in + iw) * s.channels + c, first);
-                  first = false;
+                  const input = (((n * a.in + ia) * h.in + ih) * w.in + iw) * s.channels + c;
+                  visit(out, input, (ka * h.window + kh) * w.window + kw);
                 }
           }
 }
 
-/** For each window the place of its first maximum. */
-function places(x: RefArray, s: PoolSpec, out: TensorType): Int32Array {
-  const at = new Int32Array(sizeOf(out.shape));
-  walk(s, (o, i, first) => {
-    const best = x.data[at[o]];
-    if (first || x.data[i] > best || (Number.isNaN(x.data[i]) && !Number.isNaN(best))) at[o] = i;
+/** For each window its maximum and the place of the first of them. */
+function maxima(x: RefArray, s: PoolSpec, out: TensorType): RefArray[] {
+  const best = refArray(out.shape);
+  const place = refArray(out.shape, () => -1);
+  walk(s, (o, i, tap) => {
+    const value = x.data[i];
+    const largest = best.data[o];
+    if (place.data[o] >= 0 && !(value > largest || (Number.isNaN(value) && !Number.isNaN(largest)))) return;
+    best.data[o] = value;
+    place.data[o] = tap;
   });
-  return at;
+  return [best, place];
 }
 
 function counts(s: PoolSpec, size: number): Float64Array {
@@ -236,20 +270,20 @@ function counts(s: PoolSpec, size: number): Float64Array {
 
 // biome-ignore lint/suspicious/noExplicitAny: attrs are private to each op.
 export const references: Record<string, Reference<any>> = {
-  maxPool: ([x], attrs: PoolAttrs, [y]) => {
-    const at = places(x, spec(x.shape, attrs), y);
-    return [refArray(y.shape, (i) => x.data[at[i]])];
-  },
-  maxPoolGrad: ([x, dy], attrs: PoolAttrs) => {
+  maxPool: ([x], attrs: PoolAttrs, [y]) => maxima(x, spec(x.shape, attrs), y),
+  maxPoolGrad: ([place, dy], attrs: PoolGradAttrs, [x]) => {
     const dx = refArray(x.shape);
-    places(x, spec(x.shape, attrs), { shape: dy.shape, dtype: "f32" }).forEach((at, o) => {
-      dx.data[at] += dy.data[o];
+    walk(spec(x.shape, attrs), (o, i, tap) => {
+      if (place.data[o] === tap) dx.data[i] += dy.data[o];
     });
     return [dx];
   },
-  maxPoolSelect: ([x, t], attrs: PoolAttrs, [y]) => {
-    const at = places(x, spec(x.shape, attrs), y);
-    return [refArray(y.shape, (i) => t.data[at[i]])];
+  maxPoolSelect: ([place, t], attrs: PoolAttrs, [y]) => {
+    const chosen = refArray(y.shape);
+    walk(spec(t.shape, attrs), (o, i, tap) => {
+      if (place.data[o] === tap) chosen.data[o] = t.data[i];
+    });
+    return [chosen];
   },
   avgPool: ([x], attrs: PoolAttrs, [y]) => {
     const s = spec(x.shape, attrs);
@@ -260,7 +294,7 @@ export const references: Record<string, Reference<any>> = {
     const n = counts(s, sum.data.length);
     return [refArray(y.shape, (i) => sum.data[i] / n[i])];
   },
-  avgPoolGrad: ([dy], attrs: AvgPoolGradAttrs, [x]) => {
+  avgPoolGrad: ([dy], attrs: PoolGradAttrs, [x]) => {
     const s = spec(x.shape, attrs);
     const dx = refArray(x.shape);
     const n = counts(s, dy.data.length);
@@ -272,9 +306,10 @@ export const references: Record<string, Reference<any>> = {
 };
 
 export const docs: Record<string, string> = {
-  maxPool: "x [N, …S, C] → the largest element of each window, NaN if it holds one. Padding does not take part.",
-  maxPoolGrad: "x, dy → gradient of maxPool: dy goes to the first maximum of each window, row-major.",
-  maxPoolSelect: "x, t → the element of t where x has the first maximum of each window.",
+  maxPool:
+    "x [N, …S, C] → the largest element of each window, NaN if it holds one, and the place of the first of them. Padding does not take part.",
+  maxPoolGrad: "place, dy → gradient of maxPool: dy goes to the place in each window.",
+  maxPoolSelect: "place, t → the element of t at the place in each window.",
   avgPool: "x [N, …S, C] → the mean of each window's elements inside the input.",
   avgPoolGrad: "dy → gradient of avgPool, for inputs of spatial size `inputSpatial`.",
 };
@@ -329,6 +364,10 @@ const special = literal(
   "f32",
   [1, 4, 4, 1],
 );
+/** The gradient of maxPool(x) and its adjoint as functions of x. */
+const gradOf = (x: Value, dy: Value, attrs: PoolAttrs): Value =>
+  maxPoolGrad(maxPoolPlaces(x, attrs), dy, { ...attrs, inputSpatial: x.shape.slice(1, -1) });
+const selectOf = (x: Value, t: Value, attrs: PoolAttrs): Value => maxPoolSelect(maxPoolPlaces(x, attrs), t, attrs);
 const twoByTwo: PoolAttrs = { window: [2, 2], strides: [2, 2], padLow: [0, 0], padHigh: [0, 0] };
 const threeByThree: PoolAttrs = { window: [3, 3], strides: [1, 1], padLow: [1, 1], padHigh: [1, 1] };
 const tied = integers([1, 6, 6, 3], 0, 3, 5);
@@ -345,6 +384,15 @@ export const samples: Samples = {
       gradient: true,
     })),
     { name: "NaN and infinities", inputs: [special], build: (x) => maxPool(x, twoByTwo) },
+    { name: "places alone", inputs: [tied], build: (x) => maxPoolPlaces(x, threeByThree) },
+    { name: "places with NaN", inputs: [special], build: (x) => [maxPoolPlaces(x, twoByTwo), maxPool(x, twoByTwo)] },
+    { name: "places in padded windows", inputs: [special], build: (x) => maxPoolPlaces(x, threeByThree) },
+    {
+      name: "places in a window of more than 256",
+      inputs: [distinct([1, 20, 18, 2], 0.25, 3)],
+      build: (x) => apply(maxPoolOp, [x], { ...twoByTwo, window: [17, 16], strides: [3, 2] }),
+      gradient: true,
+    },
     { name: "NaN in the padded form", inputs: [special], build: (x) => maxPool(x, threeByThree) },
     { name: "i32", inputs: [integers([1, 4, 4, 3], -9, 9)], build: (x) => maxPool(x, twoByTwo) },
     { name: "u8", inputs: [integers([1, 6, 4, 5], 0, 256, 1, "u8")], build: (x) => maxPool(x, threeByThree) },
@@ -357,41 +405,41 @@ export const samples: Samples = {
   maxPoolGrad: () => [
     ...each((f, seed) => ({
       inputs: [distinct(f.shape, 0.25, seed), floats(resultShape(f), -1, 1, seed + 40)],
-      build: (x, dy) => maxPoolGrad(x, dy, f.attrs),
+      build: (x, dy) => gradOf(x, dy, f.attrs),
       gradient: true,
-      sum: { terms: windowSize(f.attrs), magnitude: (x: Value, dy: Value) => maxPoolGrad(x, abs(dy), f.attrs) },
+      sum: { terms: windowSize(f.attrs), magnitude: (x: Value, dy: Value) => gradOf(x, abs(dy), f.attrs) },
     })),
     {
       name: "ties go to the first",
       inputs: [tied, floats([1, 3, 3, 3])],
-      build: (x, dy) => maxPoolGrad(cast(x, "f32"), dy, twoByTwo),
+      build: (x, dy) => gradOf(cast(x, "f32"), dy, twoByTwo),
     },
     {
       name: "ties in overlapping windows",
       inputs: [tied, floats([1, 6, 6, 3])],
-      build: (x, dy) => maxPoolGrad(cast(x, "f32"), dy, threeByThree),
+      build: (x, dy) => gradOf(cast(x, "f32"), dy, threeByThree),
     },
     {
       name: "NaN and infinities",
       inputs: [special, floats([1, 2, 2, 1])],
-      build: (x, dy) => maxPoolGrad(x, dy, twoByTwo),
+      build: (x, dy) => gradOf(x, dy, twoByTwo),
     },
     {
       name: "NaN in the padded form",
       inputs: [special, floats([1, 4, 4, 1])],
-      build: (x, dy) => maxPoolGrad(x, dy, threeByThree),
+      build: (x, dy) => gradOf(x, dy, threeByThree),
     },
   ],
   maxPoolSelect: () => [
     ...each((f, seed) => ({
       inputs: [distinct(f.shape, 0.25, seed), floats(f.shape, -1, 1, seed + 40)],
-      build: (x, t) => maxPoolSelect(x, t, f.attrs),
+      build: (x, t) => selectOf(x, t, f.attrs),
       gradient: true,
     })),
     {
       name: "NaN and infinities",
       inputs: [special, floats([1, 4, 4, 1])],
-      build: (x, t) => maxPoolSelect(x, t, threeByThree),
+      build: (x, t) => selectOf(x, t, threeByThree),
     },
   ],
   avgPool: () => [

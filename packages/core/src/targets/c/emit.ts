@@ -1,14 +1,15 @@
 /** The c target's emitter: LoopIR programs as C with vector extensions, one function per kernel. */
-import type {
-  Affine,
-  Buffer,
-  Kernel,
-  Local,
-  LoopVar,
-  Operand,
-  Stmt,
-  StorageType,
-  ValueType,
+import {
+  type Affine,
+  type Buffer,
+  type Kernel,
+  type Local,
+  type LoopVar,
+  type Operand,
+  type Stmt,
+  type StorageType,
+  storageBytes,
+  type ValueType,
 } from "../../compiler/loopir.ts";
 import { scratchLayout } from "../../compiler/scratch.ts";
 
@@ -297,6 +298,8 @@ class KernelEmitter {
       if (w === 1) this.push(`b${buffer.id}[${this.address(at)}] = ${narrow(x)};`);
       else if (stride === 1 && wide && (r + 1) * w <= count)
         this.push(`*(${letter[value.type]}${w}u *)(b${buffer.id} + (${this.address(at, r * w)})) = ${x};`);
+      else if (stride === 1 && storageBytes[buffer.type] === 1 && (r + 1) * w <= count)
+        this.push(`store_bytes_${w}((uint8_t *)b${buffer.id} + (${this.address(at, r * w)}), (i${w})${x});`);
       else {
         for (let i = 0; i < w && r * w + i < count; i++)
           this.push(`b${buffer.id}[${this.address(at, (r * w + i) * stride)}] = ${narrow(`(${x})[${i}]`)};`);

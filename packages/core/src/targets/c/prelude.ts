@@ -61,6 +61,30 @@ INLINE f1 ceil_f1(f1 x) { return __builtin_ceilf(x); }
 INLINE f1 trunc_f1(f1 x) { return __builtin_truncf(x); }
 INLINE f1 round_f1(f1 x) { return __builtin_rintf(x); }`;
 
+/** Stores the low bytes of n lanes: compilers take the lanes out one by one where they are not told how. */
+function storeBytes(n: number): string {
+  const [guard, body] = {
+    4: [
+      "__SSSE3__",
+      "__m128i s = _mm_shuffle_epi8((__m128i)x, _mm_set1_epi32(0x0c080400)); __builtin_memcpy(p, &s, 4);",
+    ],
+    8: [
+      "__AVX2__",
+      "__m256i s = _mm256_shuffle_epi8((__m256i)x, _mm256_set1_epi32(0x0c080400)); __m128i h = _mm256_extracti128_si256(s, 1); __builtin_memcpy(p, &s, 4); __builtin_memcpy(p + 4, &h, 4);",
+    ],
+    16: ["__AVX512F__", "_mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)x));"],
+  }[n]!;
+  return [
+    `INLINE void store_bytes_${n}(uint8_t *p, i${n} x) {`,
+    `#if defined(${guard})`,
+    `  ${body}`,
+    "#else",
+    `  for (int i = 0; i < ${n}; i++) p[i] = (uint8_t)x[i];`,
+    "#endif",
+    "}",
+  ].join("\n");
+}
+
 /** Native instruction for a unary f32 operation of n lanes, or a loop over the lanes. */
 function native(name: string, n: number, x86: string | null, neon: string | null): string {
   const guard = { 4: "__SSE4_1__", 8: "__AVX__", 16: "__AVX512F__" }[n];
@@ -110,8 +134,20 @@ function vectors(n: number, fma: boolean): string {
     native("trunc", n, round("_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC"), "vrndq_f32((float32x4_t)x)"),
     native("round", n, round("_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC"), "vrndnq_f32((float32x4_t)x)"),
     `INLINE i${n} f2i_${n}(f${n} x) { f${n} y = sel_f${n}(x == x, x, splat_f${n}(0)); y = sel_f${n}(y < -2147483648.0f, splat_f${n}(-2147483648.0f), y); m${n} big = y >= 2147483648.0f; i${n} r = __builtin_convertvector(sel_f${n}(big, splat_f${n}(0), y), i${n}); return sel_i${n}(big, splat_i${n}(INT32_MAX), r); }`,
+    storeBytes(n),
     `INLINE u${n} f2u_${n}(f${n} x) { u${n} r; for (int i = 0; i < ${n}; i++) r[i] = f2u_1(x[i]); return r; }`,
-    `INLINE m1 any_${n}(m${n} m) { i1 r = 0; for (int i = 0; i < ${n}; i++) r |= m[i]; return r != 0; }`,
+    [
+      `INLINE m1 any_${n}(m${n} m) {`,
+      ...(n === 16
+        ? ["#if defined(__AVX512F__)", "  return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0;"]
+        : []),
+      ...(n === 8 ? ["#if defined(__AVX__)", "  return !_mm256_testz_si256((__m256i)m, (__m256i)m);"] : []),
+      ...(n === 4 ? ["#if defined(__SSE4_1__)", "  return !_mm_testz_si128((__m128i)m, (__m128i)m);"] : []),
+      "#else",
+      `  i1 r = 0; for (int i = 0; i < ${n}; i++) r |= m[i]; return r != 0;`,
+      "#endif",
+      "}",
+    ].join("\n"),
     fma
       ? [
           `INLINE f${n} fma_${n}(f${n} a, f${n} b, f${n} c) {`,

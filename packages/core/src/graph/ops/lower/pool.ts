@@ -256,30 +256,58 @@ class Windows {
     return b.binary("and", b.unary("not", b.compare("le", x, m)), b.compare("eq", m, m));
   }
 
-  /** Number of the tap that holds the first maximum. `follow` sees each replacement. */
-  findMaximum(x: Buffer, p: Position, follow?: (at: Index, take: Operand) => void): Operand {
+  /** Hands `done` the first of the largest elements, or of the NaN, and the number of its tap. */
+  findMaximum(x: Buffer, p: Position, done: (largest: Operand, tap: Operand) => void): void {
+    if (this.straight(p)) this.straightMaximum(x, p, done);
+    else {
+      const { b } = this;
+      const first = this.firstTap(p);
+      const best = b.var(this.load(x, first.at, p));
+      const index = b.var(first.tap);
+      this.eachTap(p, (at, tap) => {
+        const value = this.load(x, at, p);
+        const take = this.takes(value, best);
+        b.assign(best, b.select(take, value, best));
+        b.assign(index, b.select(take, b.splat(b.index(tap), p.lanes), index));
+      });
+      done(best, index);
+    }
+  }
+
+  /** Comparisons alone, unless the elements' sum is NaN: then there may be one among them. */
+  private straightMaximum(x: Buffer, p: Position, done: (largest: Operand, tap: Operand) => void): void {
     const { b } = this;
-    const first = this.firstTap(p);
-    const best = this.cell(p, this.load(x, first.at, p));
-    const index = this.cell(p, first.tap);
-    let started = false;
-    this.eachTap(p, (at, tap) => {
-      if (!started && this.straight(p)) {
-        started = true;
-        return;
-      }
-      const value = this.load(x, at, p);
-      const take = this.takes(value, best.get());
-      best.set(b.select(take, value, best.get()));
-      if (follow) follow(at, take);
-      else index.set(b.select(take, b.splat(b.index(tap), p.lanes), index.get()));
-    });
-    return index.get();
+    const values: Operand[] = [];
+    this.eachTap(p, (at) => values.push(this.load(x, at, p)));
+    const search = (takes: (x: Operand, m: Operand) => Operand): void => {
+      let best = values[0];
+      let index: Operand = b.i32(0, p.lanes);
+      values.slice(1).forEach((value, i) => {
+        const take = takes(value, best);
+        best = b.select(take, value, best);
+        index = b.select(take, b.i32(i + 1, p.lanes), index);
+      });
+      done(best, index);
+    };
+    const plain = () => search((value, best) => b.compare("gt", value, best));
+    if (values[0].type !== "f32" || values.length === 1) plain();
+    else {
+      const sum = values.reduce((s, value) => b.add(s, value));
+      b.if(b.any(b.compare("ne", sum, sum)), () => search((value, best) => this.takes(value, best)), plain);
+    }
+  }
+
+  /** Calls `body` for the taps inside the input, with whether the place of each lane's window is this one. */
+  eachPlace(place: Buffer, p: Position, body: (at: Index, here: Operand) => void): void {
+    const { b } = this;
+    const index = b.load(place, this.outputAt(p), p.lanes);
+    this.eachTap(p, (at, tap) => body(at, b.compare("eq", index, b.splat(b.index(tap), p.lanes))));
   }
 }
 
-const bytesOf = (spec: PoolSpec, type: StorageType, ins: number, outs: number): number =>
-  storageBytes[type] * (ins * inSize(spec) + outs * outSize(spec));
+const bytesOf = (spec: PoolSpec, ins: readonly StorageType[], outs: readonly StorageType[]): number =>
+  ins.reduce((sum, t) => sum + storageBytes[t], 0) * inSize(spec) +
+  outs.reduce((sum, t) => sum + storageBytes[t], 0) * outSize(spec);
 
 /** Runs `body` for all windows, tasks taking whole output rows; every output element is written once. */
 function forward(w: Windows, bytes: number, body: (p: Position) => void): void {
@@ -287,36 +315,43 @@ function forward(w: Windows, bytes: number, body: (p: Position) => void): void {
   overTasks(w.b, rows, bytes / (rows[0] * rows[1] * rows[2]), ([n, d, h]) => w.row(n, d, h, body));
 }
 
-export function lowerMaxPool(spec: PoolSpec, type: StorageType, native: number): Lowered {
+/** Outputs: the largest elements unless nobody wants them, and their places in type `placeType` where somebody does. */
+export function lowerMaxPool(
+  spec: PoolSpec,
+  type: StorageType,
+  values: boolean,
+  placeType: StorageType | null,
+  native: number,
+): Lowered {
   if (outSize(spec) === 0) return nothing;
   const w = new Windows("max_pool", spec, native);
+  const { b } = w;
   const x = w.step.input(0, "x", inSize(spec), type);
-  const y = w.step.output(0, "y", outSize(spec), type);
-  const bytes = bytesOf(spec, type, 1, 1);
-  forward(w, bytes, (p) => {
-    const best = w.cell(p, w.load(x, w.firstTap(p).at, p));
-    let started = false;
-    w.eachTap(p, (at) => {
-      if (!started && w.straight(p)) started = true;
-      else best.set(w.b.max(best.get(), w.load(x, at, p)));
-    });
-    w.b.store(y, w.outputAt(p), best.get(), only(p.count, p.lanes));
-  });
+  const y = values ? w.step.output(0, "y", outSize(spec), type) : null;
+  const place = placeType && w.step.output(1, "place", outSize(spec), placeType);
+  const bytes = bytesOf(spec, [type], [...(y ? [type] : []), ...(placeType ? [placeType] : [])]);
+  forward(w, bytes, (p) =>
+    w.findMaximum(x, p, (largest, tap) => {
+      if (y) b.store(y, w.outputAt(p), largest, only(p.count, p.lanes));
+      if (place) b.store(place, w.outputAt(p), tap, only(p.count, p.lanes));
+    }),
+  );
   return { steps: [w.step.finish({ flops: outSize(spec) * taps(spec), bytes })], temps: [] };
 }
 
-/** Inputs x and t; the output is t at the first maximum of x. */
-export function lowerMaxPoolSelect(spec: PoolSpec, type: StorageType, tType: StorageType, native: number): Lowered {
+/** Inputs place and t; the output is t at the places. */
+export function lowerMaxPoolSelect(spec: PoolSpec, placeType: StorageType, type: StorageType, native: number): Lowered {
   if (outSize(spec) === 0) return nothing;
   const w = new Windows("max_pool_select", spec, native);
-  const x = w.step.input(0, "x", inSize(spec), type);
-  const t = w.step.input(1, "t", inSize(spec), tType);
-  const y = w.step.output(0, "y", outSize(spec), tType);
-  const bytes = bytesOf(spec, type, 2, 1);
+  const { b } = w;
+  const place = w.step.input(0, "place", outSize(spec), placeType);
+  const t = w.step.input(1, "t", inSize(spec), type);
+  const y = w.step.output(0, "y", outSize(spec), type);
+  const bytes = bytesOf(spec, [type], [placeType, type]);
   forward(w, bytes, (p) => {
-    const chosen = w.cell(p, w.load(t, w.firstTap(p).at, p));
-    w.findMaximum(x, p, (at, take) => chosen.set(w.b.select(take, w.load(t, at, p), chosen.get())));
-    w.b.store(y, w.outputAt(p), chosen.get(), only(p.count, p.lanes));
+    const chosen = w.cell(p, b.f32(0, p.lanes));
+    w.eachPlace(place, p, (at, here) => chosen.set(b.select(here, w.load(t, at, p), chosen.get())));
+    b.store(y, w.outputAt(p), chosen.get(), only(p.count, p.lanes));
   });
   return { steps: [w.step.finish({ flops: 2 * outSize(spec) * taps(spec), bytes })], temps: [] };
 }
@@ -327,7 +362,7 @@ export function lowerAvgPool(spec: PoolSpec, type: StorageType, native: number):
   const { b } = w;
   const x = w.step.input(0, "x", inSize(spec), type);
   const y = w.step.output(0, "y", outSize(spec), type);
-  const bytes = bytesOf(spec, type, 1, 1);
+  const bytes = bytesOf(spec, [type], [type]);
   forward(w, bytes, (p) => {
     const sum = w.cell(p, b.f32(0, p.lanes));
     let started = false;
@@ -350,23 +385,19 @@ function divided(w: Windows, x: Operand, p: Position): Operand {
   return w.b.div(x, count);
 }
 
-/** Inputs x and dy; dy goes to the first maximum of each window of x. */
-export function lowerMaxPoolGrad(spec: PoolSpec, type: StorageType, dyType: StorageType, native: number): Lowered {
+/** Inputs place and dy; dy goes to the place in each window. */
+export function lowerMaxPoolGrad(spec: PoolSpec, placeType: StorageType, dyType: StorageType, native: number): Lowered {
   const make = (w: Windows): Spread => {
-    const x = w.step.input(0, "x", inSize(spec), type);
+    const place = w.step.input(0, "place", outSize(spec), placeType);
     const dy = w.step.input(1, "dy", outSize(spec), dyType);
     return (p, write) => {
       const { b } = w;
-      const index = w.findMaximum(x, p);
       const gradient = b.load(dy, w.outputAt(p), p.lanes);
       const zero = b.f32(0, p.lanes);
-      w.eachTap(p, (at, tap) => {
-        const here = b.compare("eq", index, b.splat(b.index(tap), p.lanes));
-        write(at, b.select(here, gradient, zero));
-      });
+      w.eachPlace(place, p, (at, here) => write(at, b.select(here, gradient, zero)));
     };
   };
-  return backward("max_pool_grad", spec, dyType, native, make, bytesOf(spec, dyType, 2, 1));
+  return backward("max_pool_grad", spec, dyType, native, make, bytesOf(spec, [dyType], [placeType, dyType]));
 }
 
 /** Input dy; each window gives dy over its number of elements to all of them. */
@@ -378,7 +409,7 @@ export function lowerAvgPoolGrad(spec: PoolSpec, type: StorageType, native: numb
       w.eachTap(p, (at) => write(at, share));
     };
   };
-  return backward("avg_pool_grad", spec, type, native, make, bytesOf(spec, type, 1, 1));
+  return backward("avg_pool_grad", spec, type, native, make, bytesOf(spec, [type], [type]));
 }
 
 type Spread = (p: Position, write: (at: Index, value: Operand) => void) => void;
