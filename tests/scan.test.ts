@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { gradients } from "../packages/core/src/autodiff/gradients.ts";
 import { compileGraph } from "../packages/core/src/compiler/compile.ts";
+import { plugRegionKernels } from "../packages/core/src/compiler/region-kernels.ts";
 import type { Value } from "../packages/core/src/graph/node.ts";
 import * as g from "../packages/core/src/graph/ops/index.ts";
 import { uniform } from "../packages/core/src/graph/ops/sample.ts";
@@ -114,6 +115,7 @@ function program(length: number, lanes: 4 | 8 | 16 = 4) {
     g.inputValue("b", type(2 * u)),
   ];
   const [x, h, wx, wh, b] = inputs;
+  plugRegionKernels();
   const { carry } = g.scan(
     ([h], [xt]) => {
       const z = g.add(g.add(g.matmul2d(xt, wx), g.broadcastTo(b, [n, 2 * u])), g.matmul2d(h, wh));

@@ -1,10 +1,14 @@
 /** Runs a graph on a device, from compilation to the bytes of its outputs. */
 import { type CompiledGraph, compileGraph } from "../../packages/core/src/compiler/compile.ts";
+import { plugRegionKernels } from "../../packages/core/src/compiler/region-kernels.ts";
 import { decodeBf16, decodeF16, encodeBf16, encodeF16 } from "../../packages/core/src/graph/half.ts";
 import type { Value } from "../../packages/core/src/graph/node.ts";
 import type { RefArray } from "../../packages/core/src/graph/reference/array.ts";
 import { allocate, type DType, dtypeBytes, sizeOf, type TypedArray } from "../../packages/core/src/graph/types.ts";
 import type { Device } from "../../packages/core/src/targets/device.ts";
+
+// Samples are graphs; only loops made of tensors plug it in themselves.
+plugRegionKernels();
 
 function toHost(x: RefArray, dtype: DType): TypedArray {
   const host = allocate(dtype, x.data.length);

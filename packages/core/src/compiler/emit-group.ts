@@ -11,7 +11,7 @@ import { storageBytes } from "./loopir.ts";
 import { emitLoopGroup } from "./loops.ts";
 import type { Interval } from "./memory.ts";
 import { emitReduceGroup } from "./reduces.ts";
-import { emitRegion } from "./region-kernels.ts";
+import { regionCompiler } from "./regions.ts";
 
 /** Used where a result would otherwise be somebody else's memory. */
 export const copy: OpRecord<{ readonly serial: number }> = {
@@ -133,7 +133,9 @@ export function emitGroup(group: Group, c: EmitContext): void {
       const { node, chain } = group;
       const rule = node.op.kernel;
       if (rule.kind === "region") {
-        emitRegion(node, c, label);
+        const regions = regionCompiler();
+        if (!regions) throw new Error("compiler: nothing is plugged in that compiles loops and branches");
+        regions.emit(node, c, label);
         return;
       }
       if (rule.kind !== "lower") throw new Error("not a lowering");

@@ -23,6 +23,8 @@ import { fuse, type Group, outputsOf, sortGroups } from "./fuse.ts";
 import { InlineBuilder, type Spot } from "./inline.ts";
 import { type Affine, type Buffer, type Kernel, type Operand, type StorageType, storageBytes } from "./loopir.ts";
 import { type Interval, planMemory } from "./memory.ts";
+import { mergeRegions } from "./merge-regions.ts";
+import { plugRegions } from "./regions.ts";
 import { type Rows, resized, rowsOf } from "./row-blocks.ts";
 
 /** Rows that one task carries through all steps; one where each is an image or more. */
@@ -30,7 +32,12 @@ function rowsPerTask(region: Region): number {
   return region.parameters.some((p) => p.shape.length > 3) ? 1 : 8;
 }
 
-export function emitRegion(node: Node, c: EmitContext, label: string): void {
+/** Enables the compiler to compile loops and branches. */
+export function plugRegionKernels(): void {
+  plugRegions({ emit: emitRegion, merge: mergeRegions });
+}
+
+function emitRegion(node: Node, c: EmitContext, label: string): void {
   if (node.op === scanOp) new ScanLowering(node, c, label).emit();
   else if (node.op === condOp) emitCond(node, c, label);
   else if (node.op === whileOp) emitWhile(node, c, label);

@@ -4,12 +4,12 @@ import { concat, type PadAttrs, padOp } from "../graph/ops/assemble.ts";
 import { Region } from "../graph/region.ts";
 import { attrsKey } from "../graph/structure.ts";
 import { sameShape, sizeOf, type TypedArray } from "../graph/types.ts";
-import { mergeRegions } from "./merge-regions.ts";
+import { regionCompiler } from "./regions.ts";
 import { throughPooling } from "./through-pooling.ts";
 
 /** Replacement for each root. The graph reachable from the result has no alias nodes and no two equal nodes. */
 export function simplify(given: readonly Value[]): Value[] {
-  const roots = mergeRegions(given);
+  const roots = regionCompiler()?.merge(given) ?? given;
   const replaced = new Map<Value, Value>();
   const seen = new Map<string, Node>();
   const at = (v: Value): Value => replaced.get(v) ?? v;

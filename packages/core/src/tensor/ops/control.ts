@@ -1,5 +1,6 @@
 /** Loops and branches on trees of tensors: scan, map, cond, whileLoop, foriLoop. */
 
+import { plugRegionKernels } from "../../compiler/region-kernels.ts";
 import { LayerwiseError } from "../../errors.ts";
 import type { Value } from "../../graph/node.ts";
 import * as g from "../../graph/ops/index.ts";
@@ -12,6 +13,12 @@ const isTensor = (x: unknown): x is Tensor => x instanceof Tensor;
 type TensorTree = Tree<Tensor>;
 const values = (list: readonly Tensor[]) => list.map((t) => t.value);
 const tensors = (list: readonly Value[]) => list.map((v) => new Tensor(v));
+
+/** The graph's loops and branches, which the compiler can compile from now on. */
+function regions(): Pick<typeof g, "scan" | "cond" | "whileLoop"> {
+  plugRegionKernels();
+  return g;
+}
 
 export interface ScanOptions {
   /** Number of steps; needed when `xs` holds no tensor. */
@@ -74,7 +81,7 @@ export function scan<Carry extends TensorTree, Xs extends TensorTree | null, Y e
   const { checkpointEvery = null, reverse = false } = options;
   if (checkpointEvery !== null && !(Number.isInteger(checkpointEvery) && checkpointEvery > 0))
     throw argumentError("scan", "checkpointEvery is not usable", String(checkpointEvery), "an integer ≥ 1");
-  const run = checkpointEvery === null || checkpointEvery >= length ? g.scan : checkpointed(checkpointEvery);
+  const run = checkpointEvery === null || checkpointEvery >= length ? regions().scan : checkpointed(checkpointEvery);
   const { carry, ys } = run(step, values(start.leaves), values(inputs?.leaves ?? []), { length, reverse });
   const y = outY as ReturnType<typeof flattenTree<Tensor>>["spec"] | null;
   return [outCarry.build(tensors(carry)) as Carry, (y ? y.build(tensors(ys)) : null) as Y];
@@ -99,6 +106,7 @@ function stepsOf(xs: readonly Tensor[], given: number | undefined): number {
 
 /** A scan over segments of scans: only the carries between segments are stored for the gradient. */
 function checkpointed(every: number): typeof g.scan {
+  const { scan } = regions();
   return (body, init, xs, { length, reverse = false }) => {
     const segments = Math.floor(length / every);
     const rest = length - segments * every;
@@ -107,7 +115,7 @@ function checkpointed(every: number): typeof g.scan {
     // In reverse the whole segments come first too, which are then the last steps.
     const at = reverse ? rest : 0;
     const whole = xs.map((v) => g.reshape(part(v, at, at + segments * every), [segments, every, ...v.shape.slice(1)]));
-    const outer = g.scan((carry, x) => g.scan(body, carry, x, { length: every, reverse }), init, whole, {
+    const outer = scan((carry, x) => scan(body, carry, x, { length: every, reverse }), init, whole, {
       length: segments,
       reverse,
       recompute: true,
@@ -115,7 +123,7 @@ function checkpointed(every: number): typeof g.scan {
     const ys = outer.ys.map((v) => g.reshape(v, [segments * every, ...v.shape.slice(2)]));
     if (rest === 0) return { carry: outer.carry, ys };
     const from = reverse ? 0 : segments * every;
-    const last = g.scan(
+    const last = scan(
       body,
       outer.carry,
       xs.map((v) => part(v, from, from + rest)),
@@ -153,7 +161,7 @@ export function cond<Operands extends readonly unknown[], Y extends TensorTree>(
     specs.push(made.spec);
     return values(made.leaves);
   };
-  const results = g.cond(truth(condition), branch(then), branch(otherwise));
+  const results = regions().cond(truth(condition), branch(then), branch(otherwise));
   if (specs[0].key !== specs[1].key)
     throw argumentError("cond", "the branches return different structures", specs[0].key, specs[1].key);
   return specs[0].build(tensors(results)) as Y;
@@ -194,8 +202,8 @@ export function whileLoop<State extends TensorTree>(
   };
   const holds = (list: readonly Value[]) => truth(test(build(list)));
   const init = values(start.leaves);
-  if (maxIterations === undefined) return build(g.whileLoop(holds, next, init));
-  const { carry } = g.scan(
+  if (maxIterations === undefined) return build(regions().whileLoop(holds, next, init));
+  const { carry } = regions().scan(
     (list) => ({
       carry: g.cond(
         holds(list),
