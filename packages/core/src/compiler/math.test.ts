@@ -222,6 +222,17 @@ describe.each([
   });
 });
 
+// They are most of what a recurrent layer computes besides its products.
+it.each([
+  ["exp", math.exp, 21],
+  ["sigmoid", math.sigmoid, 22],
+  ["tanh", math.tanh, 36],
+] as const)("%s takes few statements", (_, f, most) => {
+  const [loop] = unaryKernel(f, 32, 16).body;
+  // The load and the store are not its own.
+  expect(loop.kind === "loop" && loop.body.length - 2).toBeLessThanOrEqual(most);
+});
+
 it("is exact where the result is a whole number or a half", () => {
   for (const [f, x, y] of [
     [math.exp, 0, 1],

@@ -42,13 +42,40 @@ const log2e = Math.LOG2E;
 // e^r on |r| ≤ ln2/2, error 2.1e-9.
 const expCoefficients = [1, 1, 0.5, 0.166664049, 0.0416663401, 0.00837596785, 0.00139421597];
 
+/** 3·2²²: a sum with a small number is that number's nearest integer, in the low bits of the sum. */
+const rounder = 12582912;
+
+/**
+ * e^x for x in [low, high]: x = k·ln 2 + r, and e^r is multiplied by 2^k, whose bits are those of the sum that rounded
+ * k. One factor suffices if 2^k, or all of them times a constant, are normal numbers; otherwise there are two. Either way
+ * only the last product rounds, so that results may be subnormal or overflow.
+ */
+function expWithin(b: KernelBuilder, x: Operand, low: number, high: number): Operand {
+  const { f, i } = constants(b, x);
+  const least = Math.floor(low * log2e);
+  const most = Math.ceil(high * log2e);
+  const twice = most - least > 253;
+  const shift = twice ? 0 : least < -126 ? -126 - least : most > 127 ? 127 - most : 0;
+  const bias = twice ? 254 : 127 + shift;
+  const sum = b.fma(x, f(log2e), f(rounder + bias));
+  const k = b.sub(sum, f(rounder + bias));
+  const r = b.fma(k, f(-ln2Low), b.fma(k, f(-ln2High), x));
+  const y = polynomial(b, r, expCoefficients);
+  // Only the low nine bits reach the exponent, so that those of `rounder` do not matter.
+  const power = (n: Operand): Operand => b.bitcast(b.binary("shl", n, i(23)), "f32");
+  const bits = b.bitcast(sum, "i32");
+  if (twice) {
+    const half = b.binary("shr", bits, i(1));
+    return b.mul(b.mul(y, power(half)), power(b.sub(bits, half)));
+  }
+  const scaled = b.mul(y, power(bits));
+  return shift === 0 ? scaled : b.mul(scaled, f(2 ** -shift));
+}
+
 /** e^x. */
 export function exp(b: KernelBuilder, x: Operand): Operand {
   const { f } = constants(b, x);
-  const y = b.max(b.min(x, f(89)), f(-104));
-  const k = b.unary("round", b.mul(y, f(log2e)));
-  const r = b.fma(k, f(-ln2Low), b.fma(k, f(-ln2High), y));
-  return scaleByPower(b, polynomial(b, r, expCoefficients), b.convert(k, "i32"));
+  return expWithin(b, b.max(b.min(x, f(89)), f(-104)), -104, 89);
 }
 
 // (e^x - 1 - x)/x² on |x| ≤ 0.37, error 4e-11.
@@ -127,7 +154,9 @@ export function tanh(b: KernelBuilder, x: Operand): Operand {
   const a = b.unary("abs", x);
   const z = b.mul(x, x);
   const small = b.fma(b.mul(z, x), polynomial(b, z, tanhCoefficients), x);
-  const large = b.sub(f(1), b.div(f(2), b.add(exp(b, b.add(a, a)), f(1))));
+  // tanh 9.02 is 1 in f32, and so are all beyond.
+  const e = expWithin(b, b.min(b.add(a, a), f(20)), 0, 20);
+  const large = b.sub(f(1), b.div(f(2), b.add(e, f(1))));
   // The sign is set at the end: that of large is missing, and that of -0 was lost.
   return copySign(b, b.select(b.compare("lt", a, f(0.625)), small, large), x);
 }
@@ -135,7 +164,7 @@ export function tanh(b: KernelBuilder, x: Operand): Operand {
 /** 1/(1 + e^-x), with full relative accuracy for negative x. */
 export function sigmoid(b: KernelBuilder, x: Operand): Operand {
   const { f } = constants(b, x);
-  const e = exp(b, b.neg(b.unary("abs", x)));
+  const e = expWithin(b, b.max(b.neg(b.unary("abs", x)), f(-104)), -104, 0);
   return b.div(b.select(b.compare("ge", x, f(0)), f(1), e), b.add(e, f(1)));
 }
 
@@ -153,7 +182,7 @@ export function erf(b: KernelBuilder, x: Operand): Operand {
   const { f } = constants(b, x);
   const a = b.unary("abs", x);
   const small = b.mul(x, polynomial(b, b.mul(x, x), erfCoefficients));
-  const large = b.sub(f(1), exp(b, polynomial(b, b.min(a, f(4)), logErfcCoefficients)));
+  const large = b.sub(f(1), expWithin(b, polynomial(b, b.min(a, f(4)), logErfcCoefficients), -20, 0));
   return b.select(b.compare("lt", a, f(0.92)), small, copySign(b, large, x));
 }
 

@@ -162,7 +162,10 @@ class KernelEmitter {
       case "unary":
         return this.define(s.dst, (r, w) => unary(s.op, letter[s.dst.type], w, this.ref(s.a, r, w)));
       case "binary":
-        return this.define(s.dst, (r, w) => binary(s.op, s.dst.type, w, this.ref(s.a, r, w), this.ref(s.b, r, w)));
+        return this.define(
+          s.dst,
+          (r, w) => this.clamp(s, r, w) ?? binary(s.op, s.dst.type, w, this.ref(s.a, r, w), this.ref(s.b, r, w)),
+        );
       case "compare": {
         const op = { eq: "==", ne: "!=", lt: "<", le: "<=", gt: ">", ge: ">=" }[s.op];
         return this.define(s.dst, (r, w) =>
@@ -261,6 +264,17 @@ class KernelEmitter {
       default:
         s satisfies never;
     }
+  }
+
+  /** Minimum or maximum of a vector and a constant that is not NaN: one instruction, where the general ones take several. */
+  private clamp(s: Extract<Stmt, { kind: "binary" }>, r: number, w: number): string | undefined {
+    if ((s.op !== "min" && s.op !== "max") || s.dst.type !== "f32" || w === 1) return undefined;
+    const [x, c] = s.a.kind === "const" ? [s.b, s.a] : [s.a, s.b];
+    if (c.kind !== "const" || Number.isNaN(c.value)) return undefined;
+    // Equal operands give x, which is wrong only for a zero of the other sign: adding +0 turns -0 into +0.
+    if (s.op === "min" && Object.is(c.value, -0)) return undefined;
+    const y = `${s.op === "min" ? "below" : "above"}_f${w}(${this.ref(c, r, w)}, ${this.ref(x, r, w)})`;
+    return s.op === "max" && Object.is(c.value, 0) ? `${y} + ${this.ref(c, r, w)}` : y;
   }
 
   private convert(from: ValueType, to: ValueType, w: number, a: string): string {

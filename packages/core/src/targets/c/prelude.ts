@@ -98,23 +98,93 @@ function native(name: string, n: number, x86: string | null, neon: string | null
   return lines.join("\n");
 }
 
+/** x86's intrinsics of n lanes and the name of their vectors. */
+const x86 = (n: number) => ({ 4: ["_mm", "__m128"], 8: ["_mm256", "__m256"], 16: ["_mm512", "__m512"] })[n]!;
+
+/** A function with one body for x86 with vectors of n lanes, perhaps one for NEON, and one for every machine. */
+function guarded(n: number, head: string, native: string, plain: string, neon?: string): string[] {
+  return [
+    `${head} {`,
+    `#if defined(${{ 4: "__SSE4_1__", 8: "__AVX__", 16: "__AVX512F__" }[n]})`,
+    `  ${native}`,
+    ...(neon && n === 4 ? ["#elif defined(__aarch64__)", `  ${neon}`] : []),
+    "#else",
+    `  ${plain}`,
+    "#endif",
+    "}",
+  ];
+}
+
+/** Masks are all ones or all zeros in every lane. */
+function selections(n: number): string[] {
+  const [mm, reg] = x86(n);
+  const native =
+    n === 16
+      ? "_mm512_ternarylogic_epi32((__m512i)m, (__m512i)a, (__m512i)b, 0xca)"
+      : `${mm}_blendv_ps((${reg})b, (${reg})a, (${reg})m)`;
+  return ["f", "i", "u"].flatMap((t) =>
+    guarded(
+      n,
+      `INLINE ${t}${n} sel_${t}${n}(m${n} m, ${t}${n} a, ${t}${n} b)`,
+      `return (${t}${n})${native};`,
+      `return (${t}${n})((m & (m${n})a) | (~m & (m${n})b));`,
+    ),
+  );
+}
+
+/**
+ * Minimum and maximum of floats: NaN if either is, and -0 below +0. x86's instructions give the second operand where
+ * either is NaN or both are zeros, so both orders together tell. With a constant c that is not NaN one is enough:
+ * `below(c, x)` is `c < x ? c : x`, `above(c, x)` is `c > x ? c : x`.
+ */
+function extremes(n: number): string[] {
+  const [mm, reg] = x86(n);
+  const pair = (name: "min" | "max") =>
+    `f${n} p = (f${n})${mm}_${name}_ps((${reg})a, (${reg})b), q = (f${n})${mm}_${name}_ps((${reg})b, (${reg})a);`;
+  const one = (name: string, sign: string, op: string): string[] =>
+    guarded(
+      n,
+      `INLINE f${n} ${name}_f${n}(f${n} c, f${n} x)`,
+      `return (f${n})${mm}_${op}_ps((${reg})c, (${reg})x);`,
+      `return sel_f${n}(c ${sign} x, c, x);`,
+    );
+  const other = (sign: string, zero: string) =>
+    `m${n} nan = (a != a) | (b != b); f${n} r = sel_f${n}(a ${sign} b, a, sel_f${n}(b ${sign} a, b, (f${n})((i${n})a ${zero} (i${n})b))); return sel_f${n}(nan, a + b, r);`;
+  const neon = (name: string) => `return (f4)v${name}q_f32((float32x4_t)a, (float32x4_t)b);`;
+  return [
+    ...one("below", "<", "min"),
+    ...one("above", ">", "max"),
+    ...guarded(
+      n,
+      `INLINE f${n} min_f${n}(f${n} a, f${n} b)`,
+      `${pair("min")} return (f${n})((i${n})p | (i${n})q);`,
+      other("<", "|"),
+      neon("min"),
+    ),
+    // The difference of the bits is 0, or -0 where the zeros' signs differ.
+    ...guarded(
+      n,
+      `INLINE f${n} max_f${n}(f${n} a, f${n} b)`,
+      `${pair("max")} return (f${n})((i${n})p | (i${n})q) - (f${n})((i${n})p ^ (i${n})q);`,
+      other(">", "&"),
+      neon("max"),
+    ),
+  ];
+}
+
 function vectors(n: number, fma: boolean): string {
-  const mm = { 4: "_mm", 8: "_mm256", 16: "_mm512" }[n];
+  const [mm, reg] = x86(n);
   const round = (mode: string) =>
     n === 16
       ? `_mm512_roundscale_ps((__m512)x, ${mode})`
       : `${mm}_round_ps((${n === 4 ? "__m128" : "__m256"})x, ${mode})`;
-  const reg = { 4: "__m128", 8: "__m256", 16: "__m512" }[n];
   const lanewise = (name: string, t: string) =>
     `INLINE ${t}${n} ${name}_${t}${n}(${t}${n} a, ${t}${n} b) { ${t}${n} r; for (int i = 0; i < ${n}; i++) r[i] = ${name}_${t}1(a[i], b[i]); return r; }`;
   const ones = (x: string) => Array.from({ length: n }, () => x).join(", ");
   return [
     ...["f", "i", "u"].map((t) => `INLINE ${t}${n} splat_${t}${n}(${t}1 x) { return (${t}${n}){${ones("x")}}; }`),
-    `INLINE f${n} sel_f${n}(m${n} m, f${n} a, f${n} b) { return (f${n})((m & (i${n})a) | (~m & (i${n})b)); }`,
-    `INLINE i${n} sel_i${n}(m${n} m, i${n} a, i${n} b) { return (m & a) | (~m & b); }`,
-    `INLINE u${n} sel_u${n}(m${n} m, u${n} a, u${n} b) { return (u${n})((m & (i${n})a) | (~m & (i${n})b)); }`,
-    `INLINE f${n} min_f${n}(f${n} a, f${n} b) { m${n} nan = (a != a) | (b != b); f${n} r = sel_f${n}(a < b, a, sel_f${n}(b < a, b, (f${n})((i${n})a | (i${n})b))); return sel_f${n}(nan, a + b, r); }`,
-    `INLINE f${n} max_f${n}(f${n} a, f${n} b) { m${n} nan = (a != a) | (b != b); f${n} r = sel_f${n}(a > b, a, sel_f${n}(b > a, b, (f${n})((i${n})a & (i${n})b))); return sel_f${n}(nan, a + b, r); }`,
+    ...selections(n),
+    ...extremes(n),
     ...["i", "u"].flatMap((t) => [
       `INLINE ${t}${n} min_${t}${n}(${t}${n} a, ${t}${n} b) { return sel_${t}${n}((m${n})(a < b), a, b); }`,
       `INLINE ${t}${n} max_${t}${n}(${t}${n} a, ${t}${n} b) { return sel_${t}${n}((m${n})(a > b), a, b); }`,
@@ -133,7 +203,13 @@ function vectors(n: number, fma: boolean): string {
     native("ceil", n, round("_MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC"), "vrndpq_f32((float32x4_t)x)"),
     native("trunc", n, round("_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC"), "vrndq_f32((float32x4_t)x)"),
     native("round", n, round("_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC"), "vrndnq_f32((float32x4_t)x)"),
-    `INLINE i${n} f2i_${n}(f${n} x) { f${n} y = sel_f${n}(x == x, x, splat_f${n}(0)); y = sel_f${n}(y < -2147483648.0f, splat_f${n}(-2147483648.0f), y); m${n} big = y >= 2147483648.0f; i${n} r = __builtin_convertvector(sel_f${n}(big, splat_f${n}(0), y), i${n}); return sel_i${n}(big, splat_i${n}(INT32_MAX), r); }`,
+    ...guarded(
+      n,
+      `INLINE i${n} f2i_${n}(f${n} x)`,
+      // The instruction gives INT32_MIN for NaN and whatever is out of range.
+      `return ((i${n})${mm}_cvttps_epi32((${reg})x) & (x == x)) ^ (x >= 2147483648.0f);`,
+      `f${n} y = sel_f${n}(x == x, x, splat_f${n}(0)); y = sel_f${n}(y < -2147483648.0f, splat_f${n}(-2147483648.0f), y); m${n} big = y >= 2147483648.0f; i${n} r = __builtin_convertvector(sel_f${n}(big, splat_f${n}(0), y), i${n}); return sel_i${n}(big, splat_i${n}(INT32_MAX), r);`,
+    ),
     storeBytes(n),
     `INLINE u${n} f2u_${n}(f${n} x) { u${n} r; for (int i = 0; i < ${n}; i++) r[i] = f2u_1(x[i]); return r; }`,
     [
