@@ -10,7 +10,7 @@ import type { Device } from "../../packages/core/src/targets/device.ts";
 // Samples are graphs; only loops made of tensors plug it in themselves.
 plugRegionKernels();
 
-function toHost(x: RefArray, dtype: DType): TypedArray {
+export function toHost(x: RefArray, dtype: DType): TypedArray {
   const host = allocate(dtype, x.data.length);
   const encode = dtype === "f16" ? encodeF16 : dtype === "bf16" ? encodeBf16 : null;
   for (let i = 0; i < host.length; i++) host[i] = encode ? encode(x.data[i]) : x.data[i];
@@ -22,9 +22,13 @@ function toNumbers(x: TypedArray, dtype: DType): Float64Array {
   return Float64Array.from(x, decode ?? ((v) => v));
 }
 
-const bytesOf = (x: TypedArray) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
+export const bytesOf = (x: TypedArray) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
 
-export function compileFor(device: Device, inputs: readonly Value[], outputs: readonly Value[]): CompiledGraph {
+export function compileFor(
+  device: Pick<Device, "profile">,
+  inputs: readonly Value[],
+  outputs: readonly Value[],
+): CompiledGraph {
   return compileGraph({ name: "suite", inputs, outputs, writes: [] }, device.profile);
 }
 

@@ -3,7 +3,15 @@ import { Worker as NodeWorker } from "node:worker_threads";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createWasmDevice } from "../targets/wasm/device.ts";
 import { call, heavyKernel, parallel, program } from "../targets/wasm/test-programs.ts";
-import { availableParallelism, canBlock, compileWasm, hasRelaxedSimd, isNode, v8Version } from "./platform.ts";
+import {
+  availableParallelism,
+  canBlock,
+  compileWasm,
+  hasRelaxedSimd,
+  isNode,
+  offersRevectorization,
+  v8Version,
+} from "./platform.ts";
 
 describe("Node", () => {
   it("knows where it runs", () => {
@@ -12,6 +20,23 @@ describe("Node", () => {
     expect(canBlock()).toBe(true);
     const [major, minor] = process.versions.v8.split(".").map(Number);
     expect(v8Version()).toEqual([major, minor]);
+  });
+
+  it("offers revectorization in the one version of V8 whose errors are known, or where the command line asks", () => {
+    const [major, minor] = process.versions.v8.split(".").map(Number);
+    const version = 10 * major + minor;
+    const x64 = process.arch === "x64";
+    const given = process.execArgv;
+    try {
+      process.execArgv = [];
+      expect(offersRevectorization()).toBe(x64 && version === 136);
+      process.execArgv = ["--experimental-wasm-revectorize"];
+      expect(offersRevectorization()).toBe(x64 && version >= 136);
+      process.execArgv = ["--no-experimental-wasm-revectorize"];
+      expect(offersRevectorization()).toBe(false);
+    } finally {
+      process.execArgv = given;
+    }
   });
 
   it("compiles relaxed SIMD where it says so, without a word on stderr", () => {

@@ -1,7 +1,7 @@
 /** For tests of targets: one kernel in memory of its own, run by WebAssembly and by the interpreter, and compared bit by bit. */
 import { type Buffer, type Kernel, storageBytes, taskCount } from "../compiler/loopir.ts";
 import { scratchBytes } from "../compiler/scratch.ts";
-import { compileWasm, hasRelaxedSimd } from "../platform/platform.ts";
+import { compileWasm, hasRelaxedSimd, offersRevectorization } from "../platform/platform.ts";
 import { storeElement } from "./interpreter/elements.ts";
 import { interpretKernel, type Region } from "./interpreter/interpret.ts";
 import { emitKernel, kernelParameters } from "./wasm/emit.ts";
@@ -25,9 +25,11 @@ const pageBytes = 65536;
 export function layOut(kernel: Kernel): { offsets: number[]; scratch: number; pages: number } {
   const named = kernel.buffers.filter((b) => b.access !== "scratch");
   const room = (b: Buffer) => Math.ceil((b.size * storageBytes[b.type]) / 64) * 64 + 64;
-  const pages = Math.ceil((named.reduce((sum, b) => sum + room(b), 0) + scratchBytes(kernel)) / pageBytes);
+  // As on the device, nothing lies at address 0.
+  const first = 64;
+  const pages = Math.ceil((named.reduce((sum, b) => sum + room(b), first) + scratchBytes(kernel)) / pageBytes);
   const places = new Map<Buffer, number>();
-  let low = 0;
+  let low = first;
   let high = pages * pageBytes;
   for (const [i, b] of named.entries()) {
     if (i === 1) high -= room(b);
@@ -65,6 +67,8 @@ export interface RunOptions {
   readonly fma?: boolean;
   /** Cuts the tasks: [begin, end) of each call, default all in one. */
   readonly ranges?: readonly (readonly [number, number])[];
+  /** Code for engines that fuse pairs of 128-bit operations, fused where this engine does. */
+  readonly revectorize?: boolean;
 }
 
 export function runInterpreter(kernel: Kernel, contents: Contents, options: RunOptions = {}): Memory {
@@ -85,12 +89,15 @@ export function instantiate(
   kernel: Kernel,
   memory: WebAssembly.Memory,
   fma: boolean,
+  revectorize = false,
 ): { run: KernelFunction; codeBytes: number } {
   if (fma && !hasRelaxedSimd()) throw new Error("this engine has no relaxed SIMD");
   const module = new ModuleBuilder({ shared: false });
-  const body = emitKernel(kernel, { relaxedFma: fma, strict: !fma });
+  const body = emitKernel(kernel, { relaxedFma: fma, strict: !fma, revectorize });
   module.exportFunction("run", module.addFunction(kernel.name, kernelParameters(kernel), 0, body));
-  const { exports } = new WebAssembly.Instance(compileWasm(module.finish()), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(compileWasm(module.finish(), revectorize && offersRevectorization()), {
+    env: { memory },
+  });
   return { run: exports["run"] as KernelFunction, codeBytes: body.length };
 }
 
@@ -98,7 +105,7 @@ export function runWasm(kernel: Kernel, contents: Contents, options: RunOptions 
   const { offsets, scratch, pages } = layOut(kernel);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 });
   const regions = fill(kernel, memory.buffer, offsets, contents);
-  const { run } = instantiate(kernel, memory, options.fma ?? true);
+  const { run } = instantiate(kernel, memory, options.fma ?? true, options.revectorize);
   const pointers = offsets.filter((o) => o >= 0);
   for (const [begin, end] of options.ranges ?? [[0, taskCount(kernel)]]) run(begin, end, scratch, ...pointers);
   const bytes = memory.buffer.slice(0);
@@ -131,16 +138,18 @@ export function floatsOf(memory: Memory, kernel: Kernel, name: string): Float32A
 export const compared: { readonly kernel: Kernel; readonly contents: Contents }[] = [];
 
 /**
- * The first difference between the two targets, with fma and without, or null. Bytes outside the buffers count too:
+ * The first difference between the two targets, with fma and without, for wider vectors too, or null. Bytes outside the buffers count too:
  * nothing may be written there.
  */
 export function difference(kernel: Kernel, contents: Contents, options: Omit<RunOptions, "fma"> = {}): string | null {
   compared.push({ kernel, contents });
   for (const fma of [true, false]) {
     const expected = runInterpreter(kernel, contents, { ...options, fma });
-    const actual = runWasm(kernel, contents, { ...options, fma });
-    const found = differenceOf(kernel, expected, actual, "wasm");
-    if (found) return `with fma ${fma}: ${found}`;
+    for (const revectorize of [false, true]) {
+      const actual = runWasm(kernel, contents, { ...options, fma, revectorize });
+      const found = differenceOf(kernel, expected, actual, "wasm");
+      if (found) return `with fma ${fma}, revectorize ${revectorize}: ${found}`;
+    }
   }
   return null;
 }

@@ -84,6 +84,7 @@ export class WasmDevice implements Device {
   /** Whether programs fall back to one thread while others hold them up. */
   private readonly adaptive: boolean;
   private readonly codes: CodeCache;
+  private readonly revectorize: boolean;
   private readonly live = new Set<WasmExecutable>();
   private pool: WorkerPool;
   private arenaBlock: Block = { address: 0, bytes: 0 };
@@ -102,6 +103,7 @@ export class WasmDevice implements Device {
     const strict = options.strict ?? false;
     const { revectorize: wish = true } = options;
     const revectorize = wish === "unchecked" || (wish && revectorizes());
+    this.revectorize = revectorize;
     this.codes = new CodeCache(this.memory, revectorize);
     this.profile = {
       name: "wasm",
@@ -140,7 +142,8 @@ export class WasmDevice implements Device {
     const schedule = makeSchedule(program);
     const { strict } = this.profile;
     const relaxedFma = !strict && hasRelaxedSimd();
-    const code = this.codes.get(emitProgram(program, { shared: this.memory.shared, relaxedFma, strict }));
+    const { shared } = this.memory;
+    const code = this.codes.get(emitProgram(program, { shared, relaxedFma, strict, revectorize: this.revectorize }));
     const threaded =
       this.threads > 1 &&
       schedule.seconds * 1000 >= this.threadsFrom &&

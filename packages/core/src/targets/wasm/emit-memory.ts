@@ -82,7 +82,18 @@ function emitLoad(e: KernelEmitter, s: Load): void {
     return;
   }
   if (stride === 1) {
-    e.define(dst, (r) => contiguousLoad(e, type, e.address(s) + 4 * r * size));
+    if (!s.at.dynamic) e.define(dst, (r) => contiguousLoad(e, type, e.address(s) + 4 * r * size));
+    else {
+      // One address for all registers: less work, and the engine sees that they are neighbours.
+      const offset = e.address(s);
+      const at = w.local("i32");
+      w.set(at);
+      e.define(dst, (r) => {
+        w.get(at);
+        contiguousLoad(e, type, offset + 4 * r * size);
+      });
+      w.release(at);
+    }
     return;
   }
   const count = s.count ?? dst.lanes;
@@ -180,9 +191,8 @@ function narrowF16(e: KernelEmitter): void {
   words(e, 0x7fffffff);
   w.simd(simd.and).set(a);
   // Normal: rebias, round on the 13 bits that go.
-  w.get(a).get(a).i32(13).simd(simd.i32x4ShrU);
-  words(e, 1);
-  w.simd(simd.and).simd(simd.i32x4Add);
+  // The bit is subtracted as 0 or -1, and not added: V8 takes a sum of two similar terms for a sum to be packed.
+  w.get(a).get(a).i32(18).simd(simd.i32x4Shl).i32(31).simd(simd.i32x4ShrS).simd(simd.i32x4Sub);
   words(e, 0xfff - 0x38000000);
   w.simd(simd.i32x4Add).i32(13).simd(simd.i32x4ShrU).set(normal);
   // Subnormal: adding ½ lets the float adder round at the right bit.
@@ -219,9 +229,8 @@ function narrowBf16(e: KernelEmitter): void {
   words(e, 0x40);
   w.simd(simd.or).set(quiet);
   w.get(quiet);
-  w.get(x).get(x).i32(16).simd(simd.i32x4ShrU);
-  words(e, 1);
-  w.simd(simd.and).simd(simd.i32x4Add);
+  // As in narrowF16.
+  w.get(x).get(x).i32(15).simd(simd.i32x4Shl).i32(31).simd(simd.i32x4ShrS).simd(simd.i32x4Sub);
   words(e, 0x7fff);
   w.simd(simd.i32x4Add).i32(16).simd(simd.i32x4ShrU);
   w.get(x).get(x).simd(simd.f32x4Ne).simd(simd.bitselect);
@@ -269,6 +278,28 @@ function narrow(e: KernelEmitter, type: StorageType): void {
   else if (type === "bf16") narrowBf16(e);
 }
 
+/**
+ * Adds the offset to the address on the stack. V8 looks for neighbours among stores that share an address and differ in
+ * their offsets: those to be packed do, and any other store has an address of its own (ending in odd bits, as none of the
+ * shared ones does; nothing lies at address 0).
+ */
+function ownAddress(e: KernelEmitter, offset: number): void {
+  if (offset !== 0) e.w.i32(offset).op(op.i32Add);
+}
+
+/** Registers r and r + 1, to be packed. The upper one first: V8 would store the lower one twice, in case that both trap. */
+function storePair(e: KernelEmitter, s: Store, r: number): void {
+  const { w } = e;
+  const at = w.local("i32");
+  ownAddress(e, e.address(s) + 16 * r);
+  w.tee(at);
+  e.pushPacked(s.value, r + 1);
+  w.simdMemory(simd.store, 16).get(at);
+  e.pushPacked(s.value, r);
+  w.simdMemory(simd.store, 0);
+  w.release(at);
+}
+
 function emitStore(e: KernelEmitter, s: Store): void {
   const { w } = e;
   const { buffer, value } = s;
@@ -296,8 +327,12 @@ function emitStore(e: KernelEmitter, s: Store): void {
     let source: number | null = null;
     const push = (): void => {
       if (source !== null) w.get(source);
-      else e.push(value, r);
+      else e.push(value, r, true);
     };
+    if (r % 2 === 0 && e.pairs?.stores(s, r)) {
+      storePair(e, s, r++);
+      continue;
+    }
     if (size < 4) {
       // Narrow once; lanes keep their place at multiples of 4 bytes.
       source = w.local("v128");
@@ -306,7 +341,11 @@ function emitStore(e: KernelEmitter, s: Store): void {
       w.set(source);
     }
     if (stride === 1 && lanes === 4) {
-      const offset = e.address(s) + 4 * r * size;
+      let offset = e.address(s) + 4 * r * size;
+      if (size === 4 && e.pairs) {
+        ownAddress(e, offset - 1);
+        offset = 1;
+      }
       push();
       if (size === 4) w.simdMemory(simd.store, offset);
       else if (size === 2) {

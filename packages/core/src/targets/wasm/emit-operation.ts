@@ -191,10 +191,13 @@ function binary(e: KernelEmitter, name: BinaryOp, dst: Local, a: Operand, b: Ope
   const vector = a.lanes > 1;
   if (vector && a.type === "f32" && (name === "min" || name === "max") && clamp(e, name, dst, a, b)) return;
   if (direct) {
+    const plain = a.type === "f32" && name !== "min" && name !== "max";
+    const apart = vector && a.type !== "f32" && name === "add" && e.pairs?.mayPackSides(a, b);
     e.define(dst, (r) => {
-      e.push(a, r);
-      e.push(b, r);
-      if (vector) w.simd(direct[1]);
+      e.push(a, r, plain);
+      e.push(b, r, plain);
+      if (apart) w.simd(simd.i32x4Neg).simd(simd.i32x4Sub);
+      else if (vector) w.simd(direct[1]);
       else w.op(direct[0]);
     });
     return;
@@ -409,8 +412,8 @@ function fma(e: KernelEmitter, dst: Local, a: Operand, b: Operand, c: Operand): 
   const vector = dst.lanes > 1;
   e.define(dst, (r) => {
     if (!fused) {
-      e.push(a, r);
-      e.push(b, r);
+      e.push(a, r, true);
+      e.push(b, r, true);
       if (vector) w.simd(simd.f32x4Mul);
       else w.op(op.f32Mul);
       e.push(c, r);
@@ -419,7 +422,7 @@ function fma(e: KernelEmitter, dst: Local, a: Operand, b: Operand, c: Operand): 
       return;
     }
     for (const x of [a, b, c]) {
-      e.push(x, r);
+      e.push(x, r, x !== c);
       if (!vector) w.simd(simd.f32x4Splat);
     }
     w.simd(simd.relaxedMadd);

@@ -5,7 +5,8 @@ import { scratchLayout } from "../../compiler/scratch.ts";
 import { AddressPlan, type Pointer } from "./addresses.ts";
 import { emitMemory, type MemoryStmt } from "./emit-memory.ts";
 import { emitOperation } from "./emit-operation.ts";
-import { scalar as op } from "./opcodes.ts";
+import { scalar as op, vector as simd } from "./opcodes.ts";
+import { PairPlan } from "./pairs.ts";
 import { constantKey, loopConstants, visit, withoutDead } from "./uses.ts";
 import { type WasmType, Writer } from "./writer.ts";
 
@@ -13,6 +14,8 @@ export interface EmitOptions {
   /** The engine has `f32x4.relaxed_madd` and it rounds once. */
   readonly relaxedFma: boolean;
   readonly strict: boolean;
+  /** The engine fuses pairs of 128-bit operations: which ones is then for the code to say. */
+  readonly revectorize?: boolean;
 }
 
 /** Vector constants kept in locals for the whole function. */
@@ -48,6 +51,18 @@ export class KernelEmitter {
   /** Iteration of an unrolled body: constant part of a variable's value. */
   private readonly unrolled = new Map<LoopVar, number>();
   private readonly hoisted = new Map<string, number>();
+  /** The same for code beside packed values, which must not share a register with them. */
+  private readonly hoistedApart = new Map<string, number>();
+  /** What the engine will pack; null where it packs nothing. */
+  readonly pairs: PairPlan | null;
+  /** The instruction under way will be half of a 256-bit one. */
+  private packing = false;
+  /** Copies of packed values for 128-bit code, by their registers. */
+  private readonly copies = new Map<readonly number[], readonly number[]>();
+  /** Locals that hold packed values. */
+  private readonly packed = new Set<number>();
+  /** A local that stays zero. */
+  private zero = -1;
   /** Scalars that were spread over all lanes, by the vector's id. */
   private readonly splats = new Map<number, Operand>();
 
@@ -57,11 +72,13 @@ export class KernelEmitter {
     this.w = new Writer(kernelParameters(kernel));
     this.body = withoutDead(kernel.body);
     this.plan = new AddressPlan(kernel, this.body);
+    this.pairs = options.revectorize ? new PairPlan(this.body) : null;
   }
 
   emit(): Uint8Array {
     const { w, kernel, body } = this;
     const layout = scratchLayout(kernel);
+    if (this.pairs) this.zero = w.local("v128");
     let parameter = 3;
     for (const b of kernel.buffers) {
       if (b.access !== "scratch") {
@@ -78,10 +95,16 @@ export class KernelEmitter {
     for (const c of loopConstants(
       kernel.grid.length > 0 ? [{ kind: "loop", variable: { id: -1, name: "", extent: 1 }, body }] : body,
     ).slice(0, maxHoisted)) {
-      const local = w.local("v128");
-      this.constantBits(c);
-      w.set(local);
-      this.hoisted.set(constantKey(c), local);
+      for (const [into, used] of [
+        [this.hoisted, this.pairs?.packsConstant(c) !== false],
+        [this.hoistedApart, this.pairs?.leavesConstant(c)],
+      ] as const) {
+        if (!used) continue;
+        const local = w.local("v128");
+        this.constantBits(c);
+        w.set(local);
+        into.set(constantKey(c), local);
+      }
     }
     w.get(0).get(1).op(op.i32GeU).if().op(0x0f).end();
     this.decodeTask();
@@ -180,19 +203,30 @@ export class KernelEmitter {
   private wasmType(type: ValueType, lanes: number): WasmType {
     return lanes > 1 ? "v128" : type === "f32" ? "f32" : "i32";
   }
-  /** Puts register r of an operand on the stack. */
-  push(x: Operand, r: number): void {
+  /** Puts register r of an operand on the stack; `direct` where an instruction may read a packed value as it is. */
+  push(x: Operand, r: number, direct = false): void {
     const { w } = this;
     if (x.kind === "local") {
       const registers = this.registers.get(x.id);
       if (!registers) throw new Error(`wasm: a value is used before it is defined in ${this.kernel.name}`);
-      w.get(registers[r]);
+      if (this.packing || direct || !this.pairs?.holds(x, r)) w.get(registers[r]);
+      else {
+        const copies = this.copies.get(registers);
+        if (copies) w.get(copies[r]);
+        else w.get(registers[r]).get(registers[r]).simd(simd.or);
+      }
     } else if (x.lanes > 1) {
-      const local = this.hoisted.get(constantKey(x));
+      const local = (this.pairs && !this.packing ? this.hoistedApart : this.hoisted).get(constantKey(x));
       if (local === undefined) this.constantBits(x);
       else w.get(local);
     } else if (x.type === "f32") w.f32(x.value);
     else w.i32(x.type === "mask" ? (x.value ? 1 : 0) : x.value);
+  }
+  /** The same for a packed instruction. */
+  pushPacked(x: Operand, r: number): void {
+    this.packing = true;
+    this.push(x, r);
+    this.packing = false;
   }
   private constantBits(c: Const): void {
     const word = c.type === "mask" ? (c.value ? 0xffffffff : 0) : c.value;
@@ -203,13 +237,17 @@ export class KernelEmitter {
     const type = this.wasmType(dst.type, dst.lanes);
     const locals: number[] = [];
     for (let r = 0; r < this.registerCount(dst.lanes); r++) {
+      this.packing = this.pairs?.holds(dst, r) === true;
       code(r);
       const local = this.w.local(type);
       this.blockLocals.push(local);
+      if (this.packing) this.packed.add(local);
+      this.packing = false;
       this.w.set(local);
       locals.push(local);
     }
     this.registers.set(dst.id, locals);
+    this.copyForOthers(dst, locals);
   }
   /** Defines a value whose registers are all equal. */
   defineSame(dst: Local, code: () => void): void {
@@ -217,7 +255,26 @@ export class KernelEmitter {
     this.blockLocals.push(local);
     code();
     this.w.set(local);
-    this.registers.set(dst.id, new Array(this.registerCount(dst.lanes)).fill(local));
+    if (this.pairs?.holds(dst, 0)) this.packed.add(local);
+    const registers = new Array<number>(this.registerCount(dst.lanes)).fill(local);
+    this.registers.set(dst.id, registers);
+    this.copyForOthers(dst, registers);
+  }
+  private copyForOthers(dst: Local, registers: readonly number[]): void {
+    if (dst.lanes === 1 || !this.pairs?.crosses(dst)) return;
+    const { w } = this;
+    const made = new Map<number, number>();
+    for (const register of registers) {
+      if (made.has(register)) continue;
+      const local = w.local("v128");
+      this.blockLocals.push(local);
+      w.get(register).get(register).simd(simd.or).set(local);
+      made.set(register, local);
+    }
+    this.copies.set(
+      registers,
+      registers.map((register) => made.get(register)!),
+    );
   }
   noteSplat(dst: Local, a: Operand): void {
     if (a.kind === "const" || !this.mutable.has(a.id)) this.splats.set(dst.id, a);
@@ -240,8 +297,19 @@ export class KernelEmitter {
     this.blockLocals = [];
     for (const s of stmts) this.stmt(s);
     then();
-    for (const local of this.blockLocals) this.w.release(local);
+    for (const local of this.blockLocals) {
+      this.forget(local);
+      this.w.release(local);
+    }
     this.blockLocals = outer;
+  }
+
+  /**
+   * Around a loop or a branch V8 makes a value of everything that it assigns, needed or not. For its pass that would be one
+   * more reader of a packed value, and such readers count against packing at all.
+   */
+  private forget(local: number): void {
+    if (this.packed.delete(local)) this.w.get(this.zero).set(local);
   }
 
   private stmt(s: Stmt): void {
@@ -253,7 +321,8 @@ export class KernelEmitter {
       case "assign": {
         const registers = this.registers.get(s.dst.id)!;
         registers.forEach((local, r) => {
-          this.push(s.value, r);
+          if (this.pairs?.holds(s.dst, r)) this.pushPacked(s.value, r);
+          else this.push(s.value, r);
           w.set(local);
         });
         return;

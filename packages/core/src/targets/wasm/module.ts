@@ -12,6 +12,8 @@ export interface ProgramOptions {
   /** Fused multiply-add by relaxed SIMD, where the engine has it. */
   readonly relaxedFma: boolean;
   readonly strict: boolean;
+  /** For an engine that fuses pairs of 128-bit operations. */
+  readonly revectorize?: boolean;
 }
 
 /** Calls per dispatch function: large functions compile slowly, and on one core. */
