@@ -223,6 +223,21 @@ export class KernelBuilder {
     this.block.push({ kind: "broadcastLane", dst, a, lane });
     return dst;
   }
+  /** Lanes of a and b in turns: those of the lower (0) or upper (1) halves. */
+  zip(a: Operand, b: Operand, half: 0 | 1): Local {
+    check(a, b, "zip");
+    const dst = this.local(a.type, a.lanes);
+    this.block.push({ kind: "zip", dst, a, b, half });
+    return dst;
+  }
+  /** As many vectors as each has lanes, with rows and columns exchanged: log2(lanes) rounds of zips. */
+  transpose(rows: readonly Operand[]): Operand[] {
+    const n = rows.length;
+    let now = [...rows];
+    for (let round = 1; round < n; round *= 2)
+      now = Array.from({ length: n }, (_, i) => this.zip(now[i >> 1], now[(i >> 1) + n / 2], i & 1 ? 1 : 0));
+    return now;
+  }
   any(a: Operand): Local {
     const dst = this.local("mask", 1);
     this.block.push({ kind: "any", dst, a });
@@ -261,6 +276,19 @@ export class KernelBuilder {
   }
   store(buffer: Buffer, at: Index, value: Operand, options: { stride?: number; count?: number } = {}): void {
     this.block.push({ kind: "store", buffer, at: affine(at), value, ...options });
+  }
+  tileZero(tile: number): void {
+    this.block.push({ kind: "tileZero", tile });
+  }
+  /** 16 rows of 16 words, `pitch` elements apart. */
+  tileLoad(tile: number, buffer: Buffer, at: Index, pitch = 16): void {
+    this.block.push({ kind: "tileLoad", tile, buffer, at: affine(at), pitch });
+  }
+  tileStore(tile: number, buffer: Buffer, at: Index, pitch = 16): void {
+    this.block.push({ kind: "tileStore", tile, buffer, at: affine(at), pitch });
+  }
+  tileDot(sum: number, a: number, b: number): void {
+    this.block.push({ kind: "tileDot", sum, a, b });
   }
   prefetch(buffer: Buffer, at: Index): void {
     this.block.push({ kind: "prefetch", buffer, at: affine(at) });

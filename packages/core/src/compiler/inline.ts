@@ -220,6 +220,7 @@ class Copier {
         return { ...s, dst: this.local(s.dst), a: this.operand(s.a) };
       case "binary":
       case "compare":
+      case "zip":
         return { ...s, dst: this.local(s.dst), a: this.operand(s.a), b: this.operand(s.b) };
       case "fma":
         return { ...s, dst: this.local(s.dst), a: this.operand(s.a), b: this.operand(s.b), c: this.operand(s.c) };
@@ -236,7 +237,12 @@ class Copier {
       case "store":
         return { ...s, ...this.access(s.buffer, s.at), value: this.operand(s.value) };
       case "prefetch":
+      case "tileLoad":
+      case "tileStore":
         return { ...s, ...this.access(s.buffer, s.at) };
+      case "tileZero":
+      case "tileDot":
+        return s;
       case "var":
         return { ...s, dst: this.local(s.dst), init: this.operand(s.init) };
       case "assign":

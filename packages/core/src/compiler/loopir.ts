@@ -5,6 +5,7 @@
  * lie, so one kernel serves every layer of the same shape. Every construct here exists on WebAssembly, in C and, with
  * one lane per value, in WGSL. `docs/architecture.md` tells how kernels are made; `builder.ts` makes them pleasant to write.
  */
+import type { MatrixUnit } from "./lowered.ts";
 
 /** What a local may hold. `mask` is the result of a comparison (all bits of a lane set or clear), never stored. */
 export type ValueType = "f32" | "i32" | "u32" | "mask";
@@ -121,7 +122,14 @@ export type CompareOp = "eq" | "ne" | "lt" | "le" | "gt" | "ge";
  * - `any`: mask → scalar mask, true when a lane is set;
  * - `iota`: i32, lane number in each lane, no arguments;
  * - `index`: scalar i32 value of an affine form;
- * - `broadcastLane`: lane `lane` → all lanes.
+ * - `broadcastLane`: lane `lane` → all lanes;
+ * - `zip`: lanes of a and b in turns, a first: those of their lower (`half` 0) or upper halves (1). Not of a mask.
+ *
+ * Matrix units (only for targets with `TargetProfile.matrix`) have eight registers, `tile` 0 to 7, of 16 rows of 16 words:
+ * - `tileZero`, `tileLoad`, `tileStore` (16 f32 or u32 in each row, rows `pitch` elements apart);
+ * - `tileDot`: `sum[i][j] += Σ a[i][p]·b[p][j]` in f32, where words of a and b are pairs of bf16: the sum over the lower
+ *   halves in the order of p, that over the upper halves, and these two sums are added, then the result to `sum`, each
+ *   rounded to nearest, with subnormal numbers as zeros.
  */
 export type Stmt =
   | { readonly kind: "unary"; readonly op: UnaryOp; readonly dst: Local; readonly a: Operand }
@@ -134,6 +142,16 @@ export type Stmt =
   | { readonly kind: "convert" | "bitcast" | "splat" | "any"; readonly dst: Local; readonly a: Operand }
   | { readonly kind: "extract" | "broadcastLane"; readonly dst: Local; readonly a: Operand; readonly lane: number }
   | { readonly kind: "iota"; readonly dst: Local }
+  | { readonly kind: "zip"; readonly dst: Local; readonly a: Operand; readonly b: Operand; readonly half: 0 | 1 }
+  | { readonly kind: "tileZero"; readonly tile: number }
+  | {
+      readonly kind: "tileLoad" | "tileStore";
+      readonly tile: number;
+      readonly buffer: Buffer;
+      readonly at: Affine;
+      readonly pitch: number;
+    }
+  | { readonly kind: "tileDot"; readonly sum: number; readonly a: number; readonly b: number }
   | { readonly kind: "index"; readonly dst: Local; readonly at: Affine }
   /**
    * Loads `dst.lanes` elements `at, at+stride, …`; `stride` 0 repeats one element in every lane (splat load), default 1.
@@ -213,10 +231,12 @@ export interface TargetProfile {
   readonly lanes: 1 | 4 | 8 | 16;
   /** Register tile of contractions: rows × vectors of `lanes`. */
   readonly tile: { readonly rows: number; readonly vectors: number; readonly unroll: number };
-  /** No FMA and no Winograd: equal bits on every target. */
+  /** No FMA, no Winograd and no matrix unit: equal bits on every target. */
   readonly strict: boolean;
   /** "direct" keeps 3×3 convolutions from Winograd's algorithm. Default "auto": by the shape. */
   readonly convolution?: "direct" | "auto";
+  /** How large products use a matrix unit (see `Stmt`), from the device that has one. Never with `strict`. */
+  readonly matrix?: MatrixUnit;
 }
 
 /** Where one buffer of a call lies: `slot` selects an entry of the program's address table, plus a byte offset. */

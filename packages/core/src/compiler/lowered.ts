@@ -1,6 +1,6 @@
 /** What the lowering of one graph operation hands to the scheduler: kernels in order, and who their buffers are. */
 import type { Index, KernelBuilder } from "./builder.ts";
-import type { Buffer, Kernel, Operand, StorageType } from "./loopir.ts";
+import type { Buffer, Kernel, Operand, StorageType, TargetProfile } from "./loopir.ts";
 
 /**
  * Which value a kernel buffer stands for: an input of the operation (then of the epilogue, numbered after them), an
@@ -62,6 +62,13 @@ export interface DotSpec {
     readonly k: number;
     readonly n: number;
   };
+}
+
+/** Products on a matrix unit (`contract/matrix.ts`): an object, so that pages, which have none, do not carry its code. */
+export interface MatrixUnit {
+  /** Whether a product is one for the unit, from its shape. */
+  fits(spec: DotSpec): boolean;
+  product(name: string, spec: DotSpec, profile: TargetProfile, epilogue: Epilogue | null): Lowered;
 }
 
 /**

@@ -20,6 +20,8 @@ export interface NativeOptions {
   readonly threads?: number;
   readonly strict?: boolean;
   readonly convolution?: TargetProfile["convolution"];
+  /** Large products on the matrix unit, where there is one. Default true; never with `strict`. */
+  readonly matrix?: boolean;
   /** Lanes of vectors; default: the widest the machine has. */
   readonly lanes?: 4 | 8 | 16;
   /**
@@ -110,7 +112,15 @@ export class NativeDevice implements Device {
     this.threadsFrom = options.threadsFrom ?? worthThreads;
     this.adaptive = options.threadsFrom === undefined;
     const strict = options.strict ?? false;
-    this.profile = { name: "c", lanes, tile: tiles[lanes], strict, convolution: options.convolution ?? "auto" };
+    const matrix = rt.matrix && lanes === 16 && !strict && (options.matrix ?? true);
+    this.profile = {
+      name: "c",
+      lanes,
+      tile: tiles[lanes],
+      strict,
+      convolution: options.convolution ?? "auto",
+      ...(matrix && { matrix: targets.matrixUnit }),
+    };
     this.kernels = rt.libraries(targets.prelude(!strict));
     this.shelf = this.kernels.shelf((program) => this.sourcesOf(program).map((k) => k.name));
     this.pool = rt.pool(this.threads);

@@ -1,7 +1,7 @@
 /** The permanent runtime library of the native target, in C: memory, thread pool, chunk scheduler. */
 
 /** Grows when the interface below changes; part of every cache key. */
-export const runtimeAbi = 3;
+export const runtimeAbi = 4;
 
 /**
  * Programs are tables of calls and stages over functions from program libraries. Threads take chunks of the open stage by
@@ -192,6 +192,15 @@ EXPORT void lw_free(void *p, int64_t bytes) {
   else munmap(p, (size_t)bytes + 128);
 }
 
+/* Whether kernels may use the matrix unit: Linux keeps its registers only for processes that ask first. */
+EXPORT int32_t lw_matrix(void) {
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(LW_FUTEX) && defined(SYS_arch_prctl)
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
+#else
+  return 0;
+#endif
+}
 EXPORT void *lw_pool(int32_t threads) {
   pool_t *pool = NULL;
   if (posix_memalign((void **)&pool, 64, sizeof *pool)) return NULL;

@@ -17,6 +17,8 @@ export interface Runtime {
   readonly place: NativeFunction;
   readonly run: NativeFunction;
   readonly time: NativeFunction;
+  /** Whether there is a matrix unit that kernels may use (`TargetProfile.matrix`). */
+  readonly matrix: boolean;
   /** Kernels compiled after this prelude; shared by all devices of the process. */
   libraries(prelude: string): KernelLibraries;
 }
@@ -55,6 +57,7 @@ export function openRuntime(toolchain: Toolchain): Runtime {
     place: lib.func("void lw_place(void *program, const uint64_t *slots)"),
     run: lib.func("int32_t lw_run(void *pool, void *program, int32_t threads)"),
     time: lib.func("int32_t lw_time(void *pool, void *program, _Out_ double *nanoseconds)"),
+    matrix: Number(lib.func("int32_t lw_matrix()")()) === 1,
     libraries(prelude) {
       const known = kernels.get(prelude) ?? new KernelLibraries(toolchain, cache, loader, prelude);
       kernels.set(prelude, known);

@@ -66,6 +66,8 @@ export function lowerDot(original: DotSpec, profile: TargetProfile, epilogue: Ep
   const count = spec.batch.reduce((p, x) => p * x, 1);
   if (count * m * n === 0) return { steps: [], temps: [] };
   if (isDotProducts(spec)) return dotProducts(spec, epilogue);
+  const { matrix, strict } = profile;
+  if (matrix?.fits(spec) && !strict) return matrix.product(`dot_${m}x${n}x${k}`, spec, profile, epilogue);
   const flops = 2 * count * m * n * k;
   const tasks = Math.ceil(tasksFor(flops) / count);
   const parts = partsOfK(m, n, k, tasks);

@@ -84,6 +84,33 @@ function inChunks(b: KernelBuilder, depth: number, body: (k0: Index, length: num
   loopPieces(b, "chunk", blocks(depth, packingRun), body);
 }
 
+/**
+ * Reads up to `lanes` rows that lie `pitch` apart and hands on their columns: `take(k, x)` gets element k of every row, in
+ * lane order. Squares of vectors are exchanged in registers, so that memory is read and written by whole vectors.
+ */
+function transposed(
+  b: KernelBuilder,
+  lanes: number,
+  from: { buffer: Buffer; base: Index; pitch: number },
+  rows: number,
+  depth: number,
+  take: (k: Index, x: Operand) => void,
+): void {
+  const square = (k: Index, valid: number): void => {
+    // Lanes beyond the rows hold the last row once more: nothing outside is read.
+    const read = Array.from({ length: rows }, (_, i) =>
+      b.load(from.buffer, affine(from.base, i * from.pitch, k), lanes),
+    );
+    const all = Array.from({ length: lanes }, (_, i) => read[Math.min(i, rows - 1)]);
+    b.transpose(all)
+      .slice(0, valid)
+      .forEach((x, i) => take(affine(k, i), x));
+  };
+  const whole = Math.floor(depth / lanes);
+  b.loop("square", whole, (v) => square(scaled(v, lanes), lanes));
+  if (depth % lanes > 0) square(whole * lanes, depth % lanes);
+}
+
 /** Elements of a packed right factor. */
 export function packedSize(tiling: Tiling, depth: number): number {
   return tiling.vectors * tiling.lanes * depth;
@@ -163,6 +190,17 @@ export function packPanels(
         );
       };
       if (depth === 0) return;
+      if (from.k.length === 1 && axis.stride === 1 && !axis.reversed && from.column !== 1) {
+        for (let v = 0; v < run.vectors; v++) {
+          const columns = v === run.vectors - 1 ? run.last : lanes;
+          const first = affine(source, v * lanes * from.column);
+          const toAt = affine(target, v * lanes);
+          transposed(b, lanes, { buffer: from.buffer, base: first, pitch: from.column }, columns, depth, (k, row) =>
+            b.store(to.buffer, affine(toAt, scaled(k, width)), row),
+          );
+        }
+        return;
+      }
       // Strided lanes are read along k, a vector at a time, so that few lines are open at once.
       if (from.column !== 1)
         for (let v = 0; v < run.vectors; v++) nest(0, source, target, depth, (f, t) => one(f, t, v));

@@ -20,15 +20,15 @@ export class Step {
     this.roles.push({ role: "output", index: 0 });
     return this.b.buffer("out", type, size, "write");
   }
-  temp(index: number, name: string, size: number, access: Buffer["access"]): Buffer {
+  temp(index: number, name: string, size: number, access: Buffer["access"], type: StorageType = "f32"): Buffer {
     this.roles.push({ role: "temp", index });
-    return this.b.buffer(name, "f32", size, access);
+    return this.b.buffer(name, type, size, access);
   }
   /** Thread scratch for one purpose: every variant of an unevenly cut kernel gets the same buffer, as large as any needs. */
-  scratch(name: string, size: number): Buffer {
+  scratch(name: string, size: number, type: StorageType = "f32"): Buffer {
     let known = this.scratches.get(name);
     if (!known)
-      this.scratches.set(name, (known = this.b.buffer(name, "f32", size, "scratch") as { size: number } & Buffer));
+      this.scratches.set(name, (known = this.b.buffer(name, type, size, "scratch") as { size: number } & Buffer));
     known.size = Math.max(known.size, size);
     return known;
   }

@@ -40,6 +40,15 @@ export function emitKernel(kernel: Kernel, options: COptions): string {
   return new KernelEmitter(kernel, options).emit();
 }
 
+function usesTiles(stmts: readonly Stmt[]): boolean {
+  return stmts.some((s) => {
+    if (s.kind === "loop") return usesTiles(s.body);
+    if (s.kind === "while") return usesTiles(s.test) || usesTiles(s.body);
+    if (s.kind === "if") return usesTiles(s.then) || usesTiles(s.otherwise ?? []);
+    return s.kind === "tileZero" || s.kind === "tileLoad";
+  });
+}
+
 /** A float literal with the exact value. */
 function floatLiteral(x: number): string {
   if (Number.isNaN(x)) return '__builtin_nanf("")';
@@ -76,6 +85,8 @@ class KernelEmitter {
           `${b.access === "read" ? "const " : ""}${type} *const b${b.id} = (${b.access === "read" ? "const " : ""}${type} *)p[${next++}];`,
         );
     }
+    const tiles = usesTiles(kernel.body);
+    if (tiles) this.push("TILES_BEGIN;");
     this.push("for (int32_t task = begin; task < end; task++) {");
     this.nested(() => {
       let divisor = 1;
@@ -88,6 +99,7 @@ class KernelEmitter {
       this.block(kernel.body);
     });
     this.push("}");
+    if (tiles) this.push("TILES_END;");
     for (const b of kernel.buffers) this.push(`(void)b${b.id};`);
     this.lines.push("}");
     return this.lines.join("\n");
@@ -211,6 +223,25 @@ class KernelEmitter {
         return this.define(s.dst, () => this.lane(s.a, s.lane));
       case "broadcastLane":
         return this.define(s.dst, (_, w) => splat(s.dst.type, w, this.lane(s.a, s.lane)));
+      case "zip":
+        return this.define(s.dst, (r, w) => {
+          const first = (s.half * s.dst.lanes + r * w) / 2;
+          const from = Math.floor(first / w);
+          const half = first % w === 0 ? "low" : "high";
+          return `zip_${half}_${letter[s.dst.type]}${w}(${this.ref(s.a, from, w)}, ${this.ref(s.b, from, w)})`;
+        });
+      case "tileZero":
+        this.push(`TILE_ZERO(${s.tile});`);
+        return;
+      case "tileLoad":
+      case "tileStore":
+        this.push(
+          `${s.kind === "tileLoad" ? "TILE_LOAD" : "TILE_STORE"}(${s.tile}, b${s.buffer.id} + (${this.address(s.at)}), ${4 * s.pitch});`,
+        );
+        return;
+      case "tileDot":
+        this.push(`TILE_DOT(${s.sum}, ${s.a}, ${s.b});`);
+        return;
       case "iota":
         return this.define(s.dst, (r, w) => `(i${w}){${Array.from({ length: w }, (_, i) => r * w + i).join(", ")}}`);
       case "index":

@@ -14,6 +14,12 @@ export function prelude(fma: boolean): string {
     "#endif",
     "#define INLINE static inline __attribute__((always_inline))",
     "typedef float f1; typedef int32_t i1; typedef uint32_t u1; typedef int32_t m1;",
+    // Clang has only the first of these, GCC before 12 only the second.
+    "#if defined(__clang__)",
+    "#define SHUFFLE(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)",
+    "#else",
+    "#define SHUFFLE(type, a, b, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})",
+    "#endif",
     ...widths.map(vectorTypes),
     scalars,
     ...widths.map((n) => vectors(n, fma)),
@@ -21,6 +27,7 @@ export function prelude(fma: boolean): string {
       ? "INLINE f1 fma_1(f1 a, f1 b, f1 c) { return __builtin_fmaf(a, b, c); }"
       : "INLINE f1 fma_1(f1 a, f1 b, f1 c) { return a * b + c; }",
     halves,
+    matrixUnit,
     "",
   ].join("\n");
 }
@@ -198,6 +205,13 @@ function vectors(n: number, fma: boolean): string {
     `INLINE u${n} shr_u${n}(u${n} a, u${n} b) { return a >> (b & 31u); }`,
     `INLINE f${n} abs_f${n}(f${n} x) { return (f${n})((i${n})x & 0x7fffffff); }`,
     `INLINE i${n} abs_i${n}(i${n} x) { return sel_i${n}(x < 0, -x, x); }`,
+    ...["f", "i", "u"].flatMap((t) =>
+      (["low", "high"] as const).map((half) => {
+        const first = half === "low" ? 0 : n / 2;
+        const order = Array.from({ length: n }, (_, i) => first + (i >> 1) + (i % 2) * n).join(", ");
+        return `INLINE ${t}${n} zip_${half}_${t}${n}(${t}${n} a, ${t}${n} b) { return SHUFFLE(i${n}, a, b, ${order}); }`;
+      }),
+    ),
     native("sqrt", n, `${mm}_sqrt_ps((${reg})x)`, "vsqrtq_f32((float32x4_t)x)"),
     native("floor", n, round("_MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC"), "vrndmq_f32((float32x4_t)x)"),
     native("ceil", n, round("_MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC"), "vrndpq_f32((float32x4_t)x)"),
@@ -240,6 +254,22 @@ function vectors(n: number, fma: boolean): string {
       : `INLINE f${n} fma_${n}(f${n} a, f${n} b, f${n} c) { return a * b + c; }`,
   ].join("\n");
 }
+
+/**
+ * The matrix unit of x86 (AMX). Eight registers of 16 rows of 64 bytes, used by number. They are assembly rather than
+ * intrinsics because those of GCC do not say that they read and write memory.
+ */
+const matrixUnit = `
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__)
+typedef struct { uint8_t palette, start, reserved[14]; uint16_t columns[16]; uint8_t rows[16]; } tile_shapes;
+static const tile_shapes all_tiles __attribute__((aligned(64))) = { 1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16} };
+#define TILES_BEGIN __asm__ volatile("ldtilecfg %0" :: "m"(all_tiles) : "memory")
+#define TILES_END __asm__ volatile("tilerelease" ::: "memory")
+#define TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t ::: "memory")
+#define TILE_LOAD(t, p, pitch) __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t :: "r"(p), "r"((int64_t)(pitch)) : "memory")
+#define TILE_STORE(t, p, pitch) __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" :: "r"(p), "r"((int64_t)(pitch)) : "memory")
+#define TILE_DOT(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c ::: "memory")
+#endif`;
 
 const halves = `
 INLINE f1 load_f16(uint16_t h) {

@@ -197,6 +197,25 @@ class Interpreter {
           out[0] = a.some((x: number) => x !== 0) ? 1 : 0;
         };
       }
+      case "zip": {
+        const [a, b] = [s.a, s.b].map((x) => this.lanesOf(x));
+        const out = this.result(s.dst);
+        const first = (s.half * out.length) / 2;
+        return () => {
+          for (let i = 0; i < out.length; i++) out[i] = (i % 2 === 0 ? a : b)[first + (i >> 1)];
+        };
+      }
+      case "tileZero":
+        return () => {
+          this.tiles[s.tile].fill(0);
+        };
+      case "tileLoad":
+      case "tileStore":
+        return this.moveTile(s);
+      case "tileDot": {
+        const [sum, a, b] = [s.sum, s.a, s.b].map((t) => this.tiles[t]);
+        return () => tileDot(sum, a, b);
+      }
       case "iota": {
         const out = this.result(s.dst);
         for (let i = 0; i < out.length; i++) out[i] = i;
@@ -316,6 +335,32 @@ class Interpreter {
     };
   }
 
+  /** A tile holds the bits of its words. */
+  private readonly tiles = Array.from({ length: 8 }, () => new Uint32Array(256));
+
+  private moveTile(s: Extract<Stmt, { kind: "tileLoad" | "tileStore" }>): Action {
+    const at = this.affine(s.at);
+    const { buffer, pitch } = s;
+    const region = this.region(buffer);
+    const words = this.tiles[s.tile];
+    const element = new Uint32Array(1);
+    const value = buffer.type === "f32" ? new Float32Array(element.buffer) : element;
+    return () => {
+      const base = at();
+      for (let i = 0; i < 256; i++) {
+        const n = base + (i >> 4) * pitch + (i & 15);
+        if (n < 0 || n >= buffer.size) this.wild(buffer, n, s.kind === "tileLoad" ? "loads" : "stores to");
+        if (s.kind === "tileLoad") {
+          value[0] = loadElement(region, buffer.type, n);
+          words[i] = element[0];
+        } else {
+          element[0] = words[i];
+          storeElement(region, buffer.type, n, value[0]);
+        }
+      }
+    };
+  }
+
   private map1(dst: Local, x: Operand, f: (a: number) => number): Action {
     const a = this.lanesOf(x);
     const out = this.result(dst);
@@ -331,6 +376,30 @@ class Interpreter {
       for (let i = 0; i < out.length; i++) out[i] = f(a[i], b[i]);
     };
   }
+}
+
+/** See `Stmt`: products of bf16 are exact in f32, so that only the sums round. */
+function tileDot(sum: Uint32Array, a: Uint32Array, b: Uint32Array): void {
+  const word = new Uint32Array(1);
+  const float = new Float32Array(word.buffer);
+  const flushed = (x: number) => (Math.abs(x) < 2 ** -126 ? (x < 0 || Object.is(x, -0) ? -0 : 0) : x);
+  const number = (bits: number) => {
+    word[0] = bits;
+    return flushed(float[0]);
+  };
+  const add = (x: number, y: number) => flushed(Math.fround(x + y));
+  for (let i = 0; i < 16; i++)
+    for (let j = 0; j < 16; j++) {
+      const halves = [0, 0];
+      for (let p = 0; p < 16; p++) {
+        const x = a[i * 16 + p];
+        const y = b[p * 16 + j];
+        halves[0] = add(halves[0], number(x << 16) * number(y << 16));
+        halves[1] = add(halves[1], number(x & 0xffff0000) * number(y & 0xffff0000));
+      }
+      float[0] = add(number(sum[i * 16 + j]), add(halves[0], halves[1]));
+      sum[i * 16 + j] = word[0];
+    }
 }
 
 /** Results are rounded or wrapped by the typed array they are stored in; f64 arithmetic on f32 operands rounds once. */

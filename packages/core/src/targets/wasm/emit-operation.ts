@@ -85,6 +85,21 @@ export function emitOperation(e: KernelEmitter, s: OperationStmt): void {
           w.shuffle(Array.from({ length: 16 }, (_, i) => first + (i % 4)));
         });
       return;
+    case "zip":
+      e.define(s.dst, (r) => {
+        // The first pair of register r, its register, and the bytes of its lane in there.
+        const first = (s.half * s.dst.lanes) / 2 + 2 * r;
+        const byte = (first % 4) * 4;
+        e.push(s.a, Math.floor(first / 4));
+        e.push(s.b, Math.floor(first / 4));
+        w.shuffle(Array.from({ length: 16 }, (_, i) => byte + (i >> 3) * 4 + (i % 4) + ((i >> 2) & 1) * 16));
+      });
+      return;
+    case "tileZero":
+    case "tileDot":
+    case "tileLoad":
+    case "tileStore":
+      throw new Error(`wasm: ${s.kind}, and there is no matrix unit`);
     case "iota":
       e.define(s.dst, (r) => {
         if (s.dst.lanes === 1) w.i32(0);

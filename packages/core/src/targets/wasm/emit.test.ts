@@ -151,6 +151,12 @@ describe.each(lanesTried)("operations on %d lanes", (lanes) => {
       agree((k, a, b) => k.select(k.splat(k.any(k.compare("gt", a, b)), lanes), a, b));
       agree((k, a) => k.add(k.iota(lanes), k.splat(k.i32(5), a.lanes)));
     });
+    if (lanes > 1)
+      it(`${type} zip, transpose`, () => {
+        for (const half of [0, 1] as const) agree((k, a, b) => k.zip(a, b, half));
+        for (const row of [0, 1, lanes - 1])
+          agree((k, a, b) => k.transpose(Array.from({ length: lanes }, (_, i) => (i % 3 === 0 ? a : b)))[row]);
+      });
   }
   it("fma, scalar and by expression", () => {
     const { kernel, contents } = elementwise("f32", lanes, (k, a, b, c) => k.fma(a, b, c));

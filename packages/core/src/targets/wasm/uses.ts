@@ -11,6 +11,10 @@ export function pureResult(s: Stmt): Local | null {
     case "loop":
     case "while":
     case "if":
+    case "tileZero":
+    case "tileLoad":
+    case "tileStore":
+    case "tileDot":
       return null;
     default:
       return s.dst;
@@ -30,6 +34,7 @@ export function operandsOf(s: Stmt): Operand[] {
       return [s.a];
     case "binary":
     case "compare":
+    case "zip":
       return [s.a, s.b];
     case "fma":
       return [s.a, s.b, s.c];
@@ -37,10 +42,14 @@ export function operandsOf(s: Stmt): Operand[] {
       return [s.mask, s.a, s.b];
     case "iota":
     case "loop":
+    case "tileZero":
+    case "tileDot":
       return [];
     case "index":
     case "load":
     case "prefetch":
+    case "tileLoad":
+    case "tileStore":
       return at(s.at);
     case "gather":
       return [s.indices, ...at(s.at)];
