@@ -6,6 +6,7 @@ import { contiguous, isContiguous, through } from "./access.ts";
 import { scalarConstantOf } from "./emit-expression.ts";
 import { copy, emitGroup, type Place, planAssembles, type Step } from "./emit-group.ts";
 import { baseOf, fuse, type Group, leavesOf, outputsOf, readsOf, sortGroups } from "./fuse.ts";
+import { formBlocks } from "./image-blocks.ts";
 import type { Binding, Kernel, KernelCall, LoopProgram, TargetProfile } from "./loopir.ts";
 import { emitLoopGroup } from "./loops.ts";
 import { aligned, type Interval, planMemory, slack } from "./memory.ts";
@@ -31,8 +32,10 @@ export interface CompiledGraph {
 }
 
 export function compileGraph(source: GraphSource, profile: TargetProfile): CompiledGraph {
-  const { outputs, writes } = prepareRoots(source);
-  const roots = [...outputs, ...writes.map((w) => w.value)];
+  const prepared = prepareRoots(source);
+  const roots = formBlocks([...prepared.outputs, ...prepared.writes.map((w) => w.value)]);
+  const outputs = roots.slice(0, prepared.outputs.length);
+  const writes = prepared.writes.map((w, i) => ({ ...w, value: roots[outputs.length + i] }));
   const fusion = fuse(roots);
   const { buffers } = fusion;
   const isBuffer = (v: Value) => buffers.has(v);

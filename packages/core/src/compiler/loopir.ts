@@ -233,6 +233,8 @@ export interface TargetProfile {
   readonly tile: { readonly rows: number; readonly vectors: number; readonly unroll: number };
   /** No FMA, no Winograd and no matrix unit: equal bits on every target. */
   readonly strict: boolean;
+  /** The kernels become part of a task, so that cutting them into tasks gains nothing. */
+  readonly inner?: boolean;
   /** "direct" keeps 3×3 convolutions from Winograd's algorithm. Default "auto": by the shape. */
   readonly convolution?: "direct" | "auto";
   /** How large products use a matrix unit (see `Stmt`), from the device that has one. Never with `strict`. */

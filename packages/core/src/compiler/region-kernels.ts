@@ -7,6 +7,7 @@ import { type CondAttrs, condOp, type WhileAttrs, whileOp } from "../graph/ops/b
 import { type ScanAttrs, scanOp } from "../graph/ops/scan.ts";
 import { isSpreadConstant, type Region } from "../graph/region.ts";
 import { dtypeBytes, sizeOf } from "../graph/types.ts";
+import { emitBlocks } from "./block-kernels.ts";
 import { affine, KernelBuilder, scaled } from "./builder.ts";
 import {
   copy,
@@ -20,6 +21,7 @@ import {
   shifted,
 } from "./emit-group.ts";
 import { fuse, type Group, outputsOf, sortGroups } from "./fuse.ts";
+import { blocksOp } from "./image-blocks.ts";
 import { InlineBuilder, type Spot } from "./inline.ts";
 import { type Affine, type Buffer, type Kernel, type Operand, type StorageType, storageBytes } from "./loopir.ts";
 import { type Interval, planMemory } from "./memory.ts";
@@ -41,11 +43,12 @@ function emitRegion(node: Node, c: EmitContext, label: string): void {
   if (node.op === scanOp) new ScanLowering(node, c, label).emit();
   else if (node.op === condOp) emitCond(node, c, label);
   else if (node.op === whileOp) emitWhile(node, c, label);
+  else if (node.op === blocksOp) emitBlocks(node, c, label);
   else throw new Error(`compiler: ${node.op.name} has no lowering`);
 }
 
 /** Places of a node's inputs; contiguous parts of larger values begin further on. */
-function inputPlacesOf(node: Node, c: EmitContext): Place[] {
+export function inputPlacesOf(node: Node, c: EmitContext): Place[] {
   return node.inputs.map((v, i) => {
     const { source, offset } = lowerInput(v, i, node, c.isBuffer);
     return shifted(c.placeOf(source), offset);
@@ -53,7 +56,7 @@ function inputPlacesOf(node: Node, c: EmitContext): Place[] {
 }
 
 /** Results as values of their own, each made by a kernel: copies of parameters, constants and repeated results. */
-function ownResults(region: Region, results: readonly Value[]): Value[] {
+export function ownResults(region: Region, results: readonly Value[]): Value[] {
   const taken = new Set<Value>();
   return results.map((v, serial) => {
     const plain = v.node.inputs.length === 0 || isSpreadConstant(v) || taken.has(v) || region.parameters.includes(v);
@@ -63,7 +66,7 @@ function ownResults(region: Region, results: readonly Value[]): Value[] {
   });
 }
 
-function emitBody(b: InlineBuilder, memory: Memory, body: Body): void {
+export function emitBody(b: InlineBuilder, memory: Memory, body: Body): void {
   for (const s of body.steps)
     b.inline(
       s.kernel,
@@ -156,7 +159,7 @@ function emitWhile(node: Node, c: EmitContext, label: string): void {
 }
 
 /** Memory outside the loop: a place, in elements of its type from `at`. */
-interface Outside {
+export interface Outside {
   readonly place: Place;
   readonly size: number;
   readonly at: Affine;
@@ -335,7 +338,7 @@ class ScanLowering {
   }
 }
 
-function buffersOf(kernel: Kernel): Buffer[] {
+export function buffersOf(kernel: Kernel): Buffer[] {
   return kernel.buffers.filter((x) => x.access !== "scratch");
 }
 
@@ -352,16 +355,16 @@ function copyKernel(type: StorageType, size: number): Kernel {
 }
 
 /** The kernels of a body, and the places of its values: those outside, and temporaries with their liveness. */
-interface Body {
+export interface Body {
   readonly steps: readonly Step[];
   readonly placeOf: (v: Value) => Place;
-  readonly outside: ReadonlyMap<Place, Outside>;
+  readonly outside: Map<Place, Outside>;
   readonly intervals: readonly { readonly place: Place; readonly interval: Interval }[];
   /** Byte offsets of temporaries within their type, once planned. */
   readonly plan: Map<StorageType, { offsets: Map<Place, number>; bytes: number }>;
 }
 
-function planBody(roots: readonly Value[], c: EmitContext, external: (v: Value) => Outside | null): Body {
+export function planBody(roots: readonly Value[], c: EmitContext, external: (v: Value) => Outside | null): Body {
   const fusion = fuse(roots);
   const isBuffer = (v: Value) => fusion.buffers.has(v);
   const groups = sortGroups(fusion.groups, fusion.buffers);
@@ -419,7 +422,7 @@ function planBody(roots: readonly Value[], c: EmitContext, external: (v: Value) 
 }
 
 /** Buffers of the merged kernel: one for each place outside, one for each type of temporaries. */
-class Memory {
+export class Memory {
   private readonly b: InlineBuilder;
   private readonly c: EmitContext;
   private readonly inScratch: boolean;
@@ -492,7 +495,7 @@ class Memory {
         while (root.parent) root = root.parent.place;
         types.set(root, x.type);
       });
-    const mine = body.intervals.filter((x) => types.get(x.place) === type);
+    const mine = body.intervals.filter((x) => types.get(x.place) === type && !body.outside.has(x.place));
     const { offsets, bytes } = planMemory(mine.map((x) => x.interval));
     plan = { offsets: new Map(mine.map((x, i) => [x.place, offsets[i]])), bytes };
     body.plan.set(type, plan);

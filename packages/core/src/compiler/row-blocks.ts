@@ -120,8 +120,12 @@ export function resized(region: Region, { count, parameters: rowed }: Rows, rows
       attrs = { ...a, limit: shrink(a.limit) };
     }
     const inputs = node.inputs.map((v) => map.get(v) ?? v);
-    map.set(node.outputs[0], apply(node.op, inputs, attrs)[0]);
-    tall.add(node.outputs[0]);
+    const made = apply(node.op, inputs, attrs);
+    node.outputs.forEach((o, i) => {
+      map.set(o, made[i]);
+      // Sums over rows have none.
+      if (o.shape[0] !== made[i].shape[0]) tall.add(o);
+    });
   }
   return new Region(
     parameters,

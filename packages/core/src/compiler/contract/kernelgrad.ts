@@ -61,8 +61,8 @@ export function lowerConvKernelGrad(spec: ConvSpec, profile: TargetProfile, epil
     rows,
   };
   const pixels = spec.batch * product(outs);
-  const parts = partsNear(spec.batch, Math.min(16, tasksFor(problem.flops)));
-  return parts > 1 && rows * 2 <= pixels
+  const parts = profile.inner ? 1 : partsNear(spec.batch, Math.min(16, tasksFor(problem.flops)));
+  return (parts > 1 || profile.inner) && rows * 2 <= pixels
     ? byImages(problem, parts, profile, epilogue)
     : byRows(problem, profile, epilogue);
 }

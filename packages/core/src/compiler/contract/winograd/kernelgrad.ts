@@ -36,8 +36,10 @@ export function winogradKernelGrad(
   const g = geometry(spec, m);
   const tiles = g.batch * g.high * g.wide;
   const products = productFlops(g);
-  const parts = partsNear(g.batch, Math.min(16, tasksFor(products), Math.floor(tiles / 36)));
-  return parts >= 4 ? byImages(g, parts, products, profile, epilogue) : byChannels(g, products, profile, epilogue);
+  const parts = profile.inner ? 1 : partsNear(g.batch, Math.min(16, tasksFor(products), Math.floor(tiles / 36)));
+  return parts >= 4 || profile.inner
+    ? byImages(g, parts, products, profile, epilogue)
+    : byChannels(g, products, profile, epilogue);
 }
 
 function nameOf(g: Geometry): string {
@@ -59,7 +61,8 @@ function byImages(
   const block = blockOf(g, g.batch % parts === 0 ? g.batch / parts : 1);
   const { tiling } = chooseTiling(profile, filters, channels);
   const pitch = tiling.vectors * lanes;
-  const partSize = frequencies * channels * pitch;
+  const sums = spectrumOf(channels, pitch);
+  const partSize = frequencies * sums.frequency;
   const step = new Step(name);
   const { b } = step;
   const x = step.input(0, "x", xSize(g));
@@ -84,7 +87,7 @@ function byImages(
       transformTiles(step, constants, g, matrix.bt, channels, p, v, lanes);
       transformTiles(step, constants, g, a, filters, q, d, lanes);
       b.loop("frequency", frequencies, (f) => {
-        const at = (row: Index, column: Index) => affine(base, scaled(f, channels * pitch), scaled(row, pitch), column);
+        const at = (row: Index, column: Index) => affine(base, scaled(f, sums.frequency), scaled(row, pitch), column);
         emitBlock(b, {
           tiling,
           a: { buffer: v.buffer, base: scaled(f, v.frequency) },
@@ -122,16 +125,22 @@ function addParts(
   const { lanes } = profile;
   const step = new Step(`${nameOf(g)}_sum`);
   const { b } = step;
-  const partSize = frequencies * channels * pitch;
+  const layout = spectrumOf(channels, pitch);
+  const partSize = frequencies * layout.frequency;
   const partial = step.temp(0, "partial", parts * partSize, "read");
   const sink = outputSink(step, epilogue, 9 * channels, filters, 2);
   const constants = new Constants(b, [lanes], [transposed(matrices(g.m).g)]);
   const task = taskPieces(b, "c", channels, Math.ceil(channels / channelsTogether));
   task((c0, count) => {
+    const first = scaled(c0, pitch);
+    if (parts === 1) {
+      transformBack(step, g, constants, { ...layout, buffer: partial, base: first }, c0, count, sink, lanes);
+      return;
+    }
     const sums = scratchSpectrum(step, "sums", g, count, pitch);
     b.loop("frequency", frequencies, (f) =>
       overVectors(b, lanes, count * pitch, (at, width) => {
-        const from = affine(scaled(f, channels * pitch), scaled(c0, pitch), at);
+        const from = affine(scaled(f, layout.frequency), first, at);
         const total = sumTree(b, 0, parts, (part) => b.load(partial, affine(from, part * partSize), width));
         b.store(sums.buffer, affine(scaled(f, sums.frequency), at), total);
       }),
@@ -220,7 +229,7 @@ function transformBack(
         (i, j) =>
           b.load(
             sums.buffer,
-            affine(scaled(affine(scaled(i, size), j), sums.frequency), scaled(c, sums.pitch), first),
+            affine(sums.base ?? 0, scaled(affine(scaled(i, size), j), sums.frequency), scaled(c, sums.pitch), first),
             width,
           ),
         (i, values) =>

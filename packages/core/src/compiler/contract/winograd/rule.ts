@@ -18,7 +18,7 @@ export function winogradTile(spec: ConvSpec, direction: Direction, profile: Targ
   if (spatial.some((d) => d.kernel !== 3 || d.stride !== 1 || d.dilation !== 1 || d.out < 1)) return undefined;
   if (spatial.some((d) => d.padLow < 0 || d.out + 2 - d.padLow < d.in)) return undefined;
   // Overlapping tiles of an input gradient belong to one task, so it takes images to keep threads busy.
-  if (direction !== "forward" && n < 4) return undefined;
+  if (direction !== "forward" && n < 4 && !profile.inner) return undefined;
   const [h, w] = spatial;
   let best: TileSize | undefined;
   let most = 1.2;

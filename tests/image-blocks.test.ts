@@ -1,0 +1,162 @@
+/** Convolutions and pooling in blocks of images: what forms a block, and the same results on every target. */
+import { afterAll, describe, expect, test } from "vitest";
+import { gradients } from "../packages/core/src/autodiff/gradients.ts";
+import { formBlocks } from "../packages/core/src/compiler/image-blocks.ts";
+import { simplify } from "../packages/core/src/compiler/simplify.ts";
+import { topological, type Value } from "../packages/core/src/graph/node.ts";
+import { conv } from "../packages/core/src/graph/ops/conv.ts";
+import * as ops from "../packages/core/src/graph/ops/index.ts";
+import { maxPool } from "../packages/core/src/graph/ops/pool.ts";
+import { uniform } from "../packages/core/src/graph/ops/sample.ts";
+import type { RefArray } from "../packages/core/src/graph/reference/array.ts";
+import { evaluate } from "../packages/core/src/graph/reference/evaluate.ts";
+import { sizeOf } from "../packages/core/src/graph/types.ts";
+import type { Device } from "../packages/core/src/targets/device.ts";
+import { createInterpreterDevice } from "../packages/core/src/targets/interpreter/device.ts";
+import { createWasmDevice } from "../packages/core/src/targets/wasm/device.ts";
+import { openNative } from "../packages/layerwise/src/native/testing.ts";
+import { mismatch } from "./ops/compare.ts";
+import { runOn } from "./ops/targets.ts";
+
+const pooling = { window: [2, 2], strides: [2, 2], padLow: [0, 0], padHigh: [0, 0] };
+
+interface Layer {
+  readonly filters: number;
+  readonly pad: number;
+}
+interface Net {
+  readonly inputs: Value[];
+  readonly feed: Map<Value, RefArray>;
+  /** The pooled result, and gradients of all kernels and biases. */
+  readonly outputs: Value[];
+}
+
+/** convolution 3×3 → bias → relu → pooling 2×2, layer upon layer, and the gradients of the sum of weighted results. */
+function network(shape: readonly number[], layers: readonly Layer[]): Net {
+  const inputs: Value[] = [];
+  const feed = new Map<Value, RefArray>();
+  const input = (size: readonly number[], low: number, high: number): Value => {
+    const v = ops.inputValue(`x${inputs.length}`, { shape: size, dtype: "f32" });
+    inputs.push(v);
+    feed.set(v, { shape: size, data: Float64Array.from(uniform(sizeOf(size), low, high, inputs.length)) });
+    return v;
+  };
+  let y = input(shape, -1, 1);
+  const weights: Value[] = [];
+  for (const { filters, pad } of layers) {
+    const [, h, w, channels] = y.shape;
+    const kernel = input([3, 3, channels, filters], -0.5, 0.5);
+    const bias = input([filters], -0.5, 0.5);
+    weights.push(kernel, bias);
+    const padding = [pad, pad];
+    y = conv(y, kernel, {
+      strides: [1, 1],
+      dilation: [1, 1],
+      padLow: padding,
+      padHigh: padding,
+      groups: 1,
+      inputSpatial: [h, w],
+      kernelSpatial: [3, 3],
+    });
+    y = maxPool(ops.relu(ops.add(y, bias)), pooling);
+  }
+  const grads = gradients([y], [input(y.shape, -1, 1)], weights) as Value[];
+  return { inputs, feed, outputs: [y, ...grads] };
+}
+
+const blocksOf = (roots: readonly Value[]) => topological(roots).filter((n) => n.op.name === "imageBlocks");
+const opsOf = (roots: readonly Value[]) =>
+  topological(roots)
+    .map((n) => n.op.name)
+    .filter((n) => ["conv", "maxPool", "maxPoolGrad", "convKernelGrad", "convInputGrad"].includes(n));
+
+const oneLayer = () => network([32, 18, 18, 3], [{ filters: 16, pad: 0 }]);
+
+test("convolution and pooling form a block, and so do their gradients", () => {
+  const formed = formBlocks(simplify(oneLayer().outputs));
+  expect(blocksOf(formed)).toHaveLength(2);
+  expect(opsOf(formed)).toEqual([]);
+});
+
+test("prediction forms a block without places", () => {
+  const [y] = oneLayer().outputs;
+  const [block] = blocksOf(formBlocks(simplify([y])));
+  expect(block.types).toEqual([y.type]);
+});
+
+test("a tensor that is wanted for itself is no part of a block", () => {
+  const { outputs } = oneLayer();
+  const before = outputs[0].node.inputs[0];
+  const formed = formBlocks(simplify([outputs[0], before]));
+  expect(blocksOf(formed)).toHaveLength(0);
+});
+
+test.each([
+  ["few images", [8, 34, 34, 3]],
+  ["small tensors", [16, 8, 8, 3]],
+  ["large images", [16, 130, 130, 3]],
+])("%s form none", (_, shape) => {
+  expect(blocksOf(formBlocks(simplify(network(shape, [{ filters: 16, pad: 0 }]).outputs)))).toHaveLength(0);
+});
+
+const devices: Record<string, () => Device | null> = {
+  "wasm, 1 thread": () => createWasmDevice({ threads: 1 }),
+  "wasm, 3 threads": () => createWasmDevice({ threads: 3 }),
+  native: () => openNative({ threads: 2 }),
+  interpreter: () => createInterpreterDevice({ strict: false }),
+};
+const strictDevices: Record<string, () => Device | null> = {
+  "strict wasm": () => createWasmDevice({ threads: 2, strict: true }),
+  "strict native": () => openNative({ threads: 1, strict: true }),
+  "strict interpreter": () => createInterpreterDevice({ strict: true }),
+};
+/** Nets of one and two layers. */
+const nets: Record<string, () => Net> = {
+  "three channels": () => network([16, 25, 23, 3], [{ filters: 16, pad: 1 }]),
+  "a prime number of images": () => network([17, 20, 20, 1], [{ filters: 24, pad: 0 }]),
+  "two layers, the second by Winograd's algorithm": () =>
+    network(
+      [16, 36, 36, 2],
+      [
+        { filters: 8, pad: 1 },
+        { filters: 32, pad: 1 },
+      ],
+    ),
+};
+
+for (const [name, make] of Object.entries(nets)) {
+  describe(name, () => {
+    const net = make();
+    const expected = evaluate(net.outputs, net.feed);
+    const open: Device[] = [];
+    afterAll(() => {
+      for (const d of open) (d as { close?: () => void }).close?.();
+    });
+    const run = (device: Device): Float64Array[] => {
+      open.push(device);
+      return runOn(device, net.inputs, net.feed, net.outputs);
+    };
+    test("forms blocks in both directions", () => {
+      const layers = (net.outputs.length - 1) / 2;
+      expect(blocksOf(formBlocks(simplify(net.outputs)))).toHaveLength(2 * layers);
+    });
+    for (const all of [devices, strictDevices]) {
+      let bits: Float64Array[] | undefined;
+      for (const [title, create] of Object.entries(all))
+        test(title, () => {
+          const device = create();
+          if (!device) return;
+          const actual = run(device);
+          expected.forEach(({ data }, i) => {
+            const largest = data.reduce((m, v) => Math.max(m, Math.abs(v)), 1);
+            expect(
+              mismatch(actual[i], data, "f32", () => 1e-4 * largest),
+              `result ${i}`,
+            ).toBeNull();
+          });
+          bits ??= actual;
+          expect(actual).toEqual(bits);
+        });
+    }
+  });
+}
