@@ -31,7 +31,7 @@ describe("core in a browser", () => {
   });
 
   // The compiler of loops, some 4 kB, is in every page: it is found by the kind of an operation, not by its name.
-  test("a page that trains a convolutional network carries less than 150 kB, minified and gzipped", async () => {
+  test("a page that trains a convolutional network carries less than 155 kB, minified and gzipped", async () => {
     const contents = `
       import { sequential, tensor } from "./packages/core/src/index.ts";
       import { conv2d, dense, flatten, maxPooling2d, rescaling } from "./packages/core/src/layers/index.ts";
@@ -44,7 +44,7 @@ describe("core in a browser", () => {
     console.info(
       `gzipped for a browser: ${trained} kB to train a CNN, ${kilobytes(code)} kB for all of @layerwise/core`,
     );
-    expect(Number(trained)).toBeLessThan(150);
+    expect(Number(trained)).toBeLessThan(155);
   });
 
   test("nothing in it imports a module of Node", async () => {

@@ -2,22 +2,13 @@
 import { type Node, topological, type Value } from "../graph/node.ts";
 import type { Region } from "../graph/region.ts";
 import { sizeOf } from "../graph/types.ts";
+import { type Body, buffersOf, emitBody, inputPlacesOf, Memory, type Outside, ownResults, planBody } from "./bodies.ts";
 import { affine, scaled } from "./builder.ts";
 import type { EmitContext, Place, Step } from "./emit-group.ts";
 import { shifted } from "./emit-group.ts";
 import type { BlocksAttrs } from "./image-blocks.ts";
 import { InlineBuilder } from "./inline.ts";
 import { storageBytes } from "./loopir.ts";
-import {
-  type Body,
-  buffersOf,
-  emitBody,
-  inputPlacesOf,
-  Memory,
-  type Outside,
-  ownResults,
-  planBody,
-} from "./region-kernels.ts";
 import { resized } from "./row-blocks.ts";
 
 export function emitBlocks(node: Node, given: EmitContext, label: string): void {

@@ -4,8 +4,10 @@ import type { VariableRef } from "../graph/ops/source.ts";
 import { dtypeBytes, sizeOf } from "../graph/types.ts";
 import { contiguous, isContiguous, through } from "./access.ts";
 import { type AssemblePart, assembleParts, emitFill, emitPart } from "./assembles.ts";
+import { emitBlocks } from "./block-kernels.ts";
 import { makeEpilogue } from "./epilogue.ts";
 import { baseOf, type Group, outputsOf } from "./fuse.ts";
+import { blocksOp } from "./image-blocks.ts";
 import type { Kernel, StorageType, TargetProfile } from "./loopir.ts";
 import { storageBytes } from "./loopir.ts";
 import { emitLoopGroup } from "./loops.ts";
@@ -132,6 +134,10 @@ export function emitGroup(group: Group, c: EmitContext): void {
     case "lower": {
       const { node, chain } = group;
       const rule = node.op.kernel;
+      if (node.op === blocksOp) {
+        emitBlocks(node, c, label);
+        return;
+      }
       if (rule.kind === "region") {
         const regions = regionCompiler();
         if (!regions) throw new Error("compiler: nothing is plugged in that compiles loops and branches");
