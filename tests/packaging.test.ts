@@ -30,7 +30,7 @@ describe("core in a browser", () => {
     code = result.outputFiles[0].contents;
   });
 
-  // The compiler of loops, some 4 kB, is in every page: it is found by the kind of an operation, not by its name.
+  // What puts kernels together to one, some 4 kB, is in this page for pooling; the compiler of loops is not.
   test("a page that trains a convolutional network carries less than 155 kB, minified and gzipped", async () => {
     const contents = `
       import { sequential, tensor } from "./packages/core/src/index.ts";
