@@ -214,8 +214,27 @@ export class ExpressionEmitter {
     const rule = v.node.op.kernel;
     if (rule.kind === "view") return this.value(v.node.inputs[0], p, prepend(v.node, chain), false);
     if (rule.kind !== "map") throw new Error(`compiler: cannot inline ${v.node.op.name}`);
+    if (rule.guards) return this.remember(k, this.guarded(v, p, chain));
     const args = v.node.inputs.map((i) => this.value(i, p, chain, false));
     return this.remember(k, rule.expr(b, args, this.context(v.node, base, p)));
+  }
+
+  /** A choice that computes, and loads, what it chooses only where a lane needs it. */
+  private guarded(v: Value, p: Position, chain: Chain): Operand {
+    const { b } = this;
+    const [condition, x] = v.node.inputs;
+    // Where all lanes share one condition it is a scalar.
+    const uniform = this.varies(condition, chain) < p.at.length - 1;
+    const holds = this.value(condition, uniform ? { at: p.at, lanes: 1, count: 1 } : p, chain, false);
+    const zero = b.const(computeType(v.dtype), 0, p.lanes);
+    const result = b.var(zero);
+    b.if(holds.lanes === 1 ? holds : b.any(holds), () =>
+      this.scoped(() => {
+        const value = this.value(x, p, chain, false);
+        b.assign(result, holds.lanes === 1 ? value : b.select(holds, value, zero));
+      }),
+    );
+    return result;
   }
 
   private load(v: Value, k: string, p: Position): Operand {

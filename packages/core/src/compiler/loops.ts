@@ -121,7 +121,11 @@ function emitMap(group: LoopGroup, name: string, isBuffer: (v: Value) => boolean
   let gridDims = outer.length;
   let perTask = inner;
   while (gridDims > 1 && perTask * outer[gridDims - 1] <= block / 4) perTask *= outer[--gridDims];
-  const tasks: Index[] = outer.slice(0, gridDims).map((d, i) => b.task(`d${i}`, d));
+  // The last of them may still be many small ones: a task takes as many as come out equal.
+  const last = gridDims - 1;
+  const runs = last < 0 ? 1 : partsAbove(outer[last], Math.ceil((outer[last] * perTask) / block));
+  const taken = last < 0 ? 1 : outer[last] / runs;
+  const tasks: Index[] = outer.slice(0, gridDims).map((d, i) => b.task(`d${i}`, i === last ? runs : d));
   const blocks = Math.ceil(inner / block);
   const wide = work.heavy ? profile.lanes : 16;
   const lanes = inner >= wide ? Math.max(4, wide) : inner > 8 ? 16 : inner > 4 ? 8 : 4;
@@ -150,24 +154,39 @@ function emitMap(group: LoopGroup, name: string, isBuffer: (v: Value) => boolean
     if (depth === outer.length) then(at);
     else b.loop(`d${depth}`, outer[depth], (v) => emitter.scoped(() => inside([...at, v], depth + 1, then)));
   };
+  const inTask = (then: (at: Index[]) => void): void => {
+    // What is the same everywhere is computed once.
+    for (const m of group.members) emitter.hoist(m, { at: shape.map(() => 0), lanes: 1, count: 1 }, 0);
+    if (taken === 1) inside(tasks, gridDims, then);
+    else
+      b.loop("run", taken, (v) =>
+        emitter.scoped(() => inside([...tasks.slice(0, -1), affine(scaled(tasks[last], taken), v)], gridDims, then)),
+      );
+  };
   if (inner > 0) {
-    if (blocks <= 1) inside(tasks, gridDims, (at) => row(at, 0, inner));
+    if (blocks <= 1) inTask((at) => row(at, 0, inner));
     else {
       const t = b.task("block", blocks);
-      const last = inner - (blocks - 1) * block;
-      const whole = () => inside(tasks, gridDims, (at) => row(at, scaled(t, block), block));
-      if (last === block) whole();
+      const end = inner - (blocks - 1) * block;
+      const whole = () => inTask((at) => row(at, scaled(t, block), block));
+      if (end === block) whole();
       else {
         const isLast = b.compare("eq", b.index(t), b.i32(blocks - 1));
         b.if(
           isLast,
-          () => emitter.scoped(() => inside(tasks, gridDims, (at) => row(at, scaled(t, block), last))),
+          () => emitter.scoped(() => inTask((at) => row(at, scaled(t, block), end))),
           () => emitter.scoped(whole),
         );
       }
     }
   }
   return { kernel: b.finish({ flops: work.flops, bytes: work.bytes }), values: buffers.values };
+}
+
+/** The smallest divisor of `extent` that is at least `least`, if it is not many times that; otherwise `extent` itself. */
+function partsAbove(extent: number, least: number): number {
+  for (let p = Math.max(1, least); p <= 4 * least && p < extent; p++) if (extent % p === 0) return p;
+  return extent;
 }
 
 /** Replaces the refined strides of an emitter by collapsed ones; returns the collapsed dims (one of size 1 for scalars). */

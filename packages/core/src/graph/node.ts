@@ -125,6 +125,8 @@ export type KernelRule<A> =
       readonly expr: (b: KernelBuilder, args: readonly Operand[], context: MapContext<A>) => Operand;
       readonly flops: number;
       readonly heavy?: boolean;
+      /** The result is 0 where input 0 does not hold, and then nobody needs input 1, which may be undefined there. */
+      readonly guards?: boolean;
       /** Axes whose coordinates the expression asks for (iota). */
       readonly coordinates?: (attrs: A) => readonly number[];
     }

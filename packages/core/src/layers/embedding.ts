@@ -1,7 +1,7 @@
 /** Embedding: a vector per index. */
 import { bool, defineSpec, int, type OptionsOf, type Spec } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
-import { cast, gather } from "../graph/ops/index.ts";
+import { cast, gather, largeTable } from "../graph/ops/index.ts";
 import type { TypedArray } from "../graph/types.ts";
 import * as ops from "../tensor/ops/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -64,7 +64,9 @@ export abstract class EmbeddingTable<S extends Spec> extends Layer<S> {
     return this.options as unknown as TableOptions;
   }
   override build(): void {
-    this.embeddings = this.addOptionWeight("embeddings", [this.table.inputDim, this.table.outputDim]);
+    const { inputDim, outputDim } = this.table;
+    this.embeddings = this.addOptionWeight("embeddings", [inputDim, outputDim]);
+    this.embeddings.table = inputDim * outputDim >= largeTable;
   }
   /** Data on the host is checked; indices that a program computes are clamped to the table. */
   call(x: Tensor, _context?: CallContext): Tensor {

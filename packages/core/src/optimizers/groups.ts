@@ -29,7 +29,7 @@ export function inPlace(group: Group): boolean {
   );
 }
 
-/** One flat group for the f32 variables, and one group for each other; all single where rules are not elementwise. */
+/** One flat group for the f32 variables but large tables, and one group for each other; all single where rules are not elementwise. */
 export function groupVariables(variables: readonly Variable[], elementwise: boolean, name: string): Group[] {
   const single = (v: Variable): Group => ({
     root: v,
@@ -38,8 +38,9 @@ export function groupVariables(variables: readonly Variable[], elementwise: bool
     slots: new Map(),
   });
   if (!elementwise) return variables.map(single);
-  const floats = variables.filter((v) => v.dtype === "f32");
-  const others = variables.filter((v) => v.dtype !== "f32").map(single);
+  const joins = (v: Variable) => v.dtype === "f32" && !(v.table && !v.parent);
+  const floats = variables.filter(joins);
+  const others = variables.filter((v) => !joins(v)).map(single);
   if (floats.length === 0) return others;
   if (floats.length === 1 && !floats[0].parent) return [single(floats[0]), ...others];
   const root = commonRoot(floats) ?? flatten(floats, `${name} weights`);

@@ -29,6 +29,8 @@ export class Variable {
   readonly dtype: DType;
   name: string;
   trainable: boolean;
+  /** A large table of rows, of which a step names few: it stays out of flat roots, so that its gradient is read where it lies. */
+  table = false;
   /** Root this variable is a range of, and its first element there. */
   parent: { readonly root: Variable; readonly offset: number } | null = null;
   /** Device memory, once a program has used the variable; then `host` is stale. */

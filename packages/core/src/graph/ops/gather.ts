@@ -1,14 +1,21 @@
 /** Indexing: rows gathered and added up along an axis, the same element by element, and with several indices at once. */
 import { formatShape } from "../../errors.ts";
-import { apply1, type OpRecord, type Value } from "../node.ts";
+import { apply, apply1, type OpRecord, type Value } from "../node.ts";
 import { type Reference, refArray } from "../reference/array.ts";
 import { normalizeAxis, rowMajor, type Shape, sameShape, sizeOf, type TensorType } from "../types.ts";
 import { add, equal, maximum, minimum, mul } from "./binary.ts";
 import { formatType, opError, requireDType, shapeError } from "./common.ts";
 import { iota } from "./iota.ts";
-import { lowerGather, lowerScatterAdd, lowerScatterAlong, lowerTakeAlong, type Rows } from "./lower/gather.ts";
+import {
+  lowerGather,
+  lowerScatterAdd,
+  lowerScatterAlong,
+  lowerScatterRows,
+  lowerTakeAlong,
+  type Rows,
+} from "./lower/gather.ts";
 import { distinct, floats, integers, literal, type Samples } from "./sample.ts";
-import { select } from "./select.ts";
+import { guard, select } from "./select.ts";
 import { constantNumber, scalar } from "./source.ts";
 import { abs } from "./unary.ts";
 import { broadcastTo, reshape, slice } from "./view.ts";
@@ -88,6 +95,22 @@ export const scatterAddOp: OpRecord<ScatterAttrs> = {
   flops: ([, updates]) => sizeOf(updates.shape),
 };
 
+/**
+ * `scatterAdd` along the first axis of a tensor of which few rows are named: the rows that are, while what stands in the
+ * others is undefined, and which ones are. `guard` puts both together; between them nothing as large as the result is written.
+ */
+export const scatterRowsOp: OpRecord<ScatterAttrs> = {
+  name: "scatterRows",
+  infer: (inputs, attrs) => [...scatterAddOp.infer(inputs, attrs), { shape: [attrs.size], dtype: "bool" }],
+  gradient: ({ inputs: [indices], grads: [dy] }) => [null, dy ? gather(dy, indices, 0) : null],
+  kernel: {
+    kind: "lower",
+    lower: ({ attrs, inputs: [indices], outputs: [y], profile }) =>
+      lowerScatterRows(around(y.shape, attrs.axis, sizeOf(indices.type.shape)), y.dtype, profile.lanes),
+  },
+  flops: ([, updates]) => sizeOf(updates.shape),
+};
+
 function requireAlong(op: string, shape: Shape, indices: TensorType, axis: number): void {
   requireIndices(op, indices);
   if (!sameShape(replaced(indices.shape, axis, [0]), replaced(shape, axis, [0]))) {
@@ -155,8 +178,16 @@ export function gather(x: Value, indices: Value, axis: number): Value {
   return apply1(gatherOp, [x, indices], { axis: normalizeAxis(axis, x.shape.length, "gather") });
 }
 
+/** Elements from which on a table of rows is worth more than one pass over it: a megabyte. */
+export const largeTable = 1 << 18;
+
 /** Zeros with `size` elements along `axis`, and updates added at the indices: the adjoint of `gather`. */
 function scatterSum(indices: Value, updates: Value, axis: number, size: number): Value {
+  const { n, inner, m } = around(replaced(updates.shape, axis, [size]), axis, sizeOf(indices.shape));
+  if (axis === 0 && inner >= 16 && n * inner >= largeTable && m * 2 <= n && m > 0) {
+    const [rows, named] = apply(scatterRowsOp, [indices, updates], { axis, size });
+    return guard(reshape(named, [size, ...rows.shape.slice(1).map(() => 1)]), rows);
+  }
   return apply1(scatterAddOp, [indices, updates], { axis, size });
 }
 
@@ -299,6 +330,20 @@ export const references: Record<string, Reference<any>> = {
     );
     return [out];
   },
+  scatterRows: ([indices, updates], { axis }: ScatterAttrs, [y]) => {
+    const out = refArray(y.shape);
+    const named = refArray([y.shape[0]]);
+    const rows = around(y.shape, axis, indices.data.length);
+    walk(
+      rows,
+      (_, j) => indices.data[j],
+      (small, large) => {
+        out.data[large] += updates.data[small];
+        named.data[Math.floor(large / rows.inner)] = 1;
+      },
+    );
+    return [out, named];
+  },
   takeAlongAxis: ([x, indices], { axis }: GatherAttrs, [y]) => {
     const out = refArray(y.shape);
     walk(
@@ -326,14 +371,34 @@ export const references: Record<string, Reference<any>> = {
 export const docs: Record<string, string> = {
   gather: "x, indices i32 → x[:axis] + indices.shape + x[axis+1:]: x at the indices of an axis, clamped to it.",
   scatterAdd: "indices, updates → zeros of `size` along `axis` with the updates added in the order of the indices.",
+  scatterRows: "indices, updates → scatterAdd along axis 0, undefined in rows that no index names; named [size] bool.",
   takeAlongAxis: "x, indices i32 → indices' shape: x[i, indices[i, j, k], k] for axis 1.",
   scatterAddAlongAxis: "indices, updates → zeros with y[i, indices[i, j, k], k] += updates[i, j, k] for axis 1.",
 };
 
 const from = (n: number, shape: Shape, seed = 3) => integers(shape, 0, n, seed);
 const wild = literal([-7, 0, 2, 99, 2, -1], "i32");
+/** Of a sample: named rows of n, of which `terms` may be one and the same. */
+const rowsOf = (n: number, terms: number) => {
+  const build = (i: Value, u: Value): Value => {
+    const [rows, named] = apply(scatterRowsOp, [i, u], { axis: 0, size: n });
+    return guard(reshape(named, [n, ...rows.shape.slice(1).map(() => 1)]), rows);
+  };
+  return { build, gradient: true, sum: { terms, magnitude: (i: Value, u: Value) => build(i, abs(u)) } };
+};
 
 export const samples: Samples = {
+  scatterRows: () => [
+    { name: "rows", inputs: [from(50, [7]), floats([7, 40])], ...rowsOf(50, 7), second: true },
+    { name: "named twice and outside", inputs: [wild, floats([6, 16])], ...rowsOf(20, 6) },
+    { name: "indices of rank 2", inputs: [from(90, [2, 9]), floats([2, 9, 3, 7])], ...rowsOf(90, 18) },
+    { name: "long rows", inputs: [from(9, [3]), floats([3, 300])], ...rowsOf(9, 3) },
+    {
+      name: "a large table",
+      inputs: [from(9000, [12]), floats([12, 32])],
+      build: (i, u) => mul(scatterSum(i, u, 0, 9000), scalar(2)),
+    },
+  ],
   gather: () => [
     {
       name: "rows",

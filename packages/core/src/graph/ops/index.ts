@@ -88,6 +88,7 @@ export {
   gather,
   gatherNd,
   gatherOp,
+  largeTable,
   scatterAdd,
   scatterAddAlongAxis,
   scatterAddAlongAxisOp,

@@ -1,10 +1,18 @@
 /** Kernels of indexing: rows gathered and added up, and the same along an axis. */
 import { affine, dynamic, type Index, type KernelBuilder, scaled } from "../../../compiler/builder.ts";
-import { type Operand, type StorageType, storageBytes } from "../../../compiler/loopir.ts";
+import {
+  type Affine,
+  type LoopVar,
+  loadedType,
+  type Operand,
+  type StorageType,
+  storageBytes,
+} from "../../../compiler/loopir.ts";
 import type { Lowered } from "../../../compiler/lowered.ts";
 import {
   copyRow,
   copyStep,
+  fillRow,
   LowerStep,
   nothing,
   only,
@@ -94,6 +102,52 @@ export function lowerScatterAdd({ outer, n, inner, m }: Rows, type: StorageType,
   );
   const added = step.finish({ flops: outer * m * inner, bytes: 3 * bytes * outer * m * inner });
   return { steps: [zero, added], temps: [] };
+}
+
+/**
+ * Inputs indices [m] and updates [m, inner]; outputs y [n, inner], of which only the rows that the indices name are
+ * written, with the sums of their updates in the order of the indices, and named [n]. A task owns columns.
+ */
+export function lowerScatterRows({ n, inner, m }: Rows, type: StorageType, native: number): Lowered {
+  const bytes = storageBytes[type];
+  const mark = new LowerStep("scatter_mark");
+  {
+    const { b } = mark;
+    const indices = mark.input(0, "indices", m, "i32");
+    const named = mark.output(1, "named", n, "bool");
+    fillRow(b, named, 0, n, 0, native);
+    b.loop("j", m, (j) => b.store(named, dynamic(clamped(b, b.load(indices, j), n)), b.i32(1)));
+  }
+  const step = new LowerStep("scatter_rows");
+  const { b } = step;
+  const indices = step.input(0, "indices", m, "i32");
+  const updates = step.input(1, "updates", m * inner, type);
+  const y = step.output(0, "y", n * inner, type, "readwrite");
+  const zero = (lanes: number) => b.const(loadedType(type), 0, lanes);
+  const columns = Math.max(wide, Math.floor(taskBytes / (3 * bytes * m) / wide) * wide);
+  overBlocks(b, inner, Math.min(inner, columns), (start, length) => {
+    const rows = (body: (j: LoopVar, to: Affine) => void): void =>
+      b.loop("j", m, (j) => {
+        const index = clamped(b, b.load(indices, j), n);
+        body(j, affine(start, dynamic(b.mul(index, b.i32(inner)))));
+      });
+    rows((_, to) =>
+      overVectors(b, length, native, (v, lanes, count) => b.store(y, affine(to, v), zero(lanes), only(count, lanes))),
+    );
+    rows((j, to) =>
+      overVectors(b, length, native, (v, lanes, count) => {
+        const update = b.load(updates, affine(scaled(j, inner), start, v), lanes);
+        b.store(y, affine(to, v), b.add(b.load(y, affine(to, v), lanes), update), only(count, lanes));
+      }),
+    );
+  });
+  return {
+    steps: [
+      mark.finish({ flops: 0, bytes: n + 5 * m }),
+      step.finish({ flops: m * inner, bytes: 4 * bytes * m * inner }),
+    ],
+    temps: [],
+  };
 }
 
 /** Inputs x [outer, n, inner] and indices [outer, m, inner]; y[o, j, k] = x[o, indices[o, j, k], k]. */
