@@ -134,7 +134,7 @@ function product(
   const partTask = parts > 1 ? taskPieces(b, "part", k, parts) : undefined;
   const columnTask = taskRuns(b, "columns", columnPieces(n, Math.max(16, lanes), columnTasks));
   /** Rows whose panels and sums stay in the second-level cache: many where sums are short. */
-  const mostRows = (kb: number): number => (kb <= (deep ? 512 : 256) ? 512 : deep ? 256 : 128);
+  const mostRows = (kb: number): number => (kb <= (deep ? 512 : 256) ? 512 : 256);
   // Short sums of very many rows: each block of rows is a task, so that more rows are no more code.
   const manyRows = mostRows(k) === 512 && m > rowTasks * 512;
   const rowTask = taskRuns(b, "rows", manyRows ? blocks(m, 512) : evenly(m, rowTasks));
@@ -152,12 +152,16 @@ function product(
     const { tiling } = chooseTiling(profile, nb, mb, deep ? 1.1 : undefined);
     const width = Math.max(...tiling.panels.map((p) => p.vectors)) * lanes;
     const far = deep && tiling.rows * tiling.rows * lanes >= 288;
-    // Otherwise a panel of B and a tile of A stay in the first-level cache, all packed panels in half of the second.
+    // Otherwise a panel of B and a tile of A stay in the first-level cache, and 256 steps of 256 rows and columns, packed
+    // each time that the other factor has gone on by as many, in the second.
     const depthMost = streams(mb, nb, kb)
       ? 8
       : far
         ? Math.max(64, Math.min(512, Math.floor(131072 / nb)))
-        : Math.max(64, Math.floor(Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + nb))));
+        : Math.max(
+            64,
+            Math.floor(Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + Math.min(nb, 128)))),
+          );
     // Sums of a part go on where they will lie, in at least two blocks: so a long sum is the same code as a short one.
     const most = sink.load ? Math.min(depthMost, Math.ceil(kb / 2)) : depthMost;
     // What the first-level cache holds needs no packing, nor does a factor of one panel, which lies as if it were packed.
@@ -241,11 +245,7 @@ function product(
 
   /** Cuts a task so that panels and sums stay in the second-level cache. */
   const cut = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
-    const columnRuns = columnPieces(
-      nb,
-      Math.max(16, lanes),
-      streams(mb, nb, kb) ? 1 : Math.ceil(nb / (deep ? 256 : 128)),
-    );
+    const columnRuns = columnPieces(nb, Math.max(16, lanes), streams(mb, nb, kb) ? 1 : Math.ceil(nb / 256));
     loopPieces(b, "cut", columnRuns, (c, columns) =>
       loopPieces(b, "cut", blocks(mb, mostRows(kb)), (r, rowsHere) =>
         compute(affine(row0, r), rowsHere, affine(column0, c), columns, k0, kb, sink),
