@@ -1,9 +1,11 @@
 /** Direct passes over the graph before fusion: aliases removed, equal nodes merged, neutral arithmetic and views dropped. */
 import { Node, topological, type Value } from "../graph/node.ts";
 import { concat, type PadAttrs, padOp } from "../graph/ops/assemble.ts";
+import { castOp } from "../graph/ops/cast.ts";
 import { Region } from "../graph/region.ts";
 import { attrsKey } from "../graph/structure.ts";
 import { sameShape, sizeOf, type TypedArray } from "../graph/types.ts";
+import { byteQuotient } from "./quotients.ts";
 import { regionCompiler } from "./regions.ts";
 import { throughPooling } from "./through-pooling.ts";
 
@@ -21,7 +23,8 @@ export function simplify(given: readonly Value[]): Value[] {
       });
       continue;
     }
-    const same = neutral(node, inputs) ?? joinPads(node, inputs) ?? throughPooling(node, inputs);
+    const same =
+      neutral(node, inputs) ?? joinPads(node, inputs) ?? throughPooling(node, inputs) ?? byteQuotient(node, inputs);
     if (same) {
       replaced.set(node.outputs[0], same);
       continue;
@@ -53,12 +56,22 @@ function simplifyRegions(attrs: unknown): unknown {
   };
 }
 
-/** The single number a value holds everywhere, through broadcasts and reshapes; undefined when it is not a constant. */
+/**
+ * The single number a value holds everywhere, through broadcasts, reshapes and casts to f32; undefined when it is not a
+ * constant.
+ */
 export function constantNumber(v: Value): number | undefined {
   let at = v;
-  while (at.node.op.kernel.kind === "view") at = at.node.inputs[0];
+  while (at.node.op.kernel.kind === "view" || isCast(at)) at = at.node.inputs[0];
   if (at.node.op.name !== "constant" || sizeOf(at.shape) !== 1) return undefined;
-  return (at.node.attrs as { data: TypedArray }).data[0];
+  const [x] = (at.node.attrs as { data: TypedArray }).data;
+  return v.dtype === "f32" ? Math.fround(x) : x;
+}
+
+function isCast(v: Value): boolean {
+  return (
+    v.node.op === castOp && v.dtype === "f32" && ["i32", "u32", "u8", "i8", "i16"].includes(v.node.inputs[0].dtype)
+  );
 }
 
 /** x when the node computes x: x+0 (not -0 sensitive: x-0), x·1, x/1, views that change nothing, casts to the same dtype. */
