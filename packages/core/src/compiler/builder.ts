@@ -223,6 +223,12 @@ export class KernelBuilder {
     this.block.push({ kind: "broadcastLane", dst, a, lane });
     return dst;
   }
+  /** The lower (0) or upper (1) half of at least 8 lanes. */
+  half(a: Operand, half: 0 | 1): Local {
+    const dst = this.local(a.type, a.lanes / 2);
+    this.block.push({ kind: "half", dst, a, half });
+    return dst;
+  }
   /** Lanes of a and b in turns: those of the lower (0) or upper (1) halves. */
   zip(a: Operand, b: Operand, half: 0 | 1): Local {
     check(a, b, "zip");
@@ -237,6 +243,17 @@ export class KernelBuilder {
     for (let round = 1; round < n; round *= 2)
       now = Array.from({ length: n }, (_, i) => this.zip(now[i >> 1], now[(i >> 1) + n / 2], i & 1 ? 1 : 0));
     return now;
+  }
+  /** All lanes into one scalar: lane i with lane i + n/2, again and again, as vectors as long as they can be halved. */
+  foldLanes(whole: Operand, join: (x: Operand, y: Operand) => Operand): Operand {
+    let x = whole;
+    while (x.lanes >= 8) x = join(this.half(x, 0), this.half(x, 1));
+    let parts = Array.from({ length: x.lanes }, (_, i) => this.extract(x, i));
+    while (parts.length > 1) {
+      const half = parts.length / 2;
+      parts = parts.slice(0, half).map((p, i) => join(p, parts[i + half]));
+    }
+    return parts[0];
   }
   any(a: Operand): Local {
     const dst = this.local("mask", 1);

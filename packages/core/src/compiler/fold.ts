@@ -33,12 +33,7 @@ export function combine(b: KernelBuilder, m: Value, acc: Operand, x: Operand): O
   return b.binary(op[reducerOf(m)], acc, x);
 }
 
-/** All lanes into one scalar: lane i with lane i + n/2, again and again. */
+/** All lanes into one scalar. */
 export function fold(b: KernelBuilder, m: Value, x: Operand): Operand {
-  let parts = Array.from({ length: x.lanes }, (_, i) => b.extract(x, i));
-  while (parts.length > 1) {
-    const half = parts.length / 2;
-    parts = parts.slice(0, half).map((p, i) => combine(b, m, p, parts[i + half]));
-  }
-  return parts[0];
+  return b.foldLanes(x, (y, z) => combine(b, m, y, z));
 }

@@ -217,6 +217,7 @@ class Copier {
       case "any":
       case "extract":
       case "broadcastLane":
+      case "half":
         return { ...s, dst: this.local(s.dst), a: this.operand(s.a) };
       case "binary":
       case "compare":

@@ -123,6 +123,7 @@ export type CompareOp = "eq" | "ne" | "lt" | "le" | "gt" | "ge";
  * - `iota`: i32, lane number in each lane, no arguments;
  * - `index`: scalar i32 value of an affine form;
  * - `broadcastLane`: lane `lane` → all lanes;
+ * - `half`: the lower (`half` 0) or upper half (1) of the lanes, of which there are at least 8;
  * - `zip`: lanes of a and b in turns, a first: those of their lower (`half` 0) or upper halves (1). Not of a mask.
  *
  * Matrix units (only for targets with `TargetProfile.matrix`) have eight registers, `tile` 0 to 7, of 16 rows of 16 words:
@@ -142,6 +143,7 @@ export type Stmt =
   | { readonly kind: "convert" | "bitcast" | "splat" | "any"; readonly dst: Local; readonly a: Operand }
   | { readonly kind: "extract" | "broadcastLane"; readonly dst: Local; readonly a: Operand; readonly lane: number }
   | { readonly kind: "iota"; readonly dst: Local }
+  | { readonly kind: "half"; readonly dst: Local; readonly a: Operand; readonly half: 0 | 1 }
   | { readonly kind: "zip"; readonly dst: Local; readonly a: Operand; readonly b: Operand; readonly half: 0 | 1 }
   | { readonly kind: "tileZero"; readonly tile: number }
   | {

@@ -58,12 +58,7 @@ export function isDotProducts(spec: DotSpec): boolean {
 
 /** The sum of all lanes: lane i is added to lane i + half, and so on. */
 export function sumLanes(b: KernelBuilder, value: Local): Operand {
-  let lanes: Operand[] = Array.from({ length: value.lanes }, (_, i) => b.extract(value, i));
-  while (lanes.length > 1) {
-    const half = lanes.length / 2;
-    lanes = lanes.slice(0, half).map((x, i) => b.add(x, lanes[i + half]));
-  }
-  return lanes[0];
+  return b.foldLanes(value, (x, y) => b.add(x, y));
 }
 
 export function dotProducts(spec: DotSpec, epilogue: Epilogue | null): Lowered {

@@ -9,7 +9,7 @@
  */
 import type { Index, KernelBuilder } from "../builder.ts";
 import { affine, scaled } from "../builder.ts";
-import type { Buffer, LoopVar, Operand, StorageType, TargetProfile } from "../loopir.ts";
+import type { Affine, Buffer, LoopVar, Operand, StorageType, TargetProfile } from "../loopir.ts";
 import type { DotSpec, Epilogue, Lowered, LoweredStep, MatrixUnit } from "../lowered.ts";
 import { reduceParts } from "./reduce.ts";
 import { blocks, columnPieces, loopPieces, type Pieces, partsNear, taskPieces, taskRuns } from "./split.ts";
@@ -200,7 +200,9 @@ function multiplied(
     const left = step.scratch("left", rowBlocks * longest * stepWords, "u32");
     const right = packedB ?? step.scratch("right", Math.ceil(wide / blockSide) * longest * stepWords, "u32");
     const blockWords = blockSide * blockSide;
-    const sums = step.scratch("sums", (several ? rowBlocks * columnBlocks : 1) * blockWords);
+    const sums = step.scratch("sums", (several ? columnBlocks : Math.ceil(wide / blockSide)) * rowBlocks * blockWords);
+    const sumsAt = (columnBlock: Index, rowBlock: Index): Affine =>
+      scaled(affine(scaled(columnBlock, rowBlocks), rowBlock), blockWords);
     const leftOf = (row: Index, first: Index): Factor => ({
       buffer: bufferA,
       base: affine(batchA, scaled(affine(row0, row), spec.a.m), scaled(affine(step0, first), stepLength * spec.a.k)),
@@ -218,16 +220,7 @@ function multiplied(
       const { constant, terms } = affine(first);
       const dynamic = terms.length > 0;
       const begins = (at: number): Operand => b.compare("eq", b.index(first), b.i32(at));
-      const block = (
-        row: Index,
-        rowsHere: number,
-        rowBlock: Index,
-        column: Index,
-        columnsHere: number,
-        columnBlock: Index,
-        base: Index,
-      ): void => {
-        const at = several ? scaled(affine(scaled(columnBlock, rowBlocks), rowBlock), blockWords) : affine(0);
+      const block = (rowsHere: number, columnsHere: number, at: Index, fromLeft: Index, fromRight: Index): void => {
         const tiles = { rows: Math.ceil(rowsHere / side), columns: Math.ceil(columnsHere / side) };
         const each = (body: (tile: number) => void): void => {
           for (let i = 0; i < tiles.rows; i++) for (let j = 0; j < tiles.columns; j++) body(2 * i + j);
@@ -237,31 +230,8 @@ function multiplied(
         if (constant > 0) load();
         else if (dynamic) b.if(begins(0), zero, load);
         else zero();
-        multiply(
-          b,
-          tiles,
-          { buffer: left, base: scaled(rowBlock, length * stepWords) },
-          { buffer: right, base },
-          length,
-        );
+        multiply(b, tiles, { buffer: left, base: fromLeft }, { buffer: right, base: fromRight }, length);
         each((t) => b.tileStore(t, sums, affine(at, t * tileWords)));
-        const finish = (): void =>
-          finishBlock(b, {
-            sums,
-            at,
-            rows: rowsHere,
-            columns: columnsHere,
-            sink: {
-              store: (r, c, value, valid) => sink.store(affine(row0, row, r), affine(column0, column, c), value, valid),
-            },
-            a: leftOf(row, 0),
-            b: rightOf(column, 0),
-            k: depth * stepLength,
-          });
-        const { start, size, count: times } = runs[runs.length - 1];
-        if (!dynamic) {
-          if (constant + length === depth) finish();
-        } else if (constant === start) b.if(begins(start + (times - 1) * size), finish);
       };
       loopPieces(b, "piece", pieces(columns, mostColumns), (piece, columnsHere) => {
         let base: Index = 0;
@@ -271,19 +241,35 @@ function multiplied(
             scaled(affine(column0, piece), (length * stepWords) / blockSide),
           );
         else pack(b, "right", rightOf(piece, first), columnsHere, length, { buffer: right, base: 0 });
-        overBlocks(b, columnsHere, (column, blockColumns, columnBlock) =>
-          overBlocks(b, rows, (row, blockRows, rowBlock) =>
+        const firstBlock = several ? inBlocks(piece) : 0;
+        overBlocks(b, columnsHere, (_, blockColumns, columnBlock) =>
+          overBlocks(b, rows, (_, blockRows, rowBlock) =>
             block(
-              row,
               blockRows,
-              rowBlock,
-              affine(piece, column),
               blockColumns,
-              affine(inBlocks(piece), columnBlock),
+              sumsAt(affine(firstBlock, columnBlock), rowBlock),
+              scaled(rowBlock, length * stepWords),
               affine(base, scaled(columnBlock, length * stepWords)),
             ),
           ),
         );
+        const finish = (): void =>
+          finishPiece(b, {
+            sums,
+            at: (columnBlock, rowBlock) => sumsAt(affine(firstBlock, columnBlock), rowBlock),
+            rows,
+            columns: columnsHere,
+            sink: {
+              store: (r, c, value, valid) => sink.store(affine(row0, r), affine(column0, piece, c), value, valid),
+            },
+            a: leftOf(0, 0),
+            b: rightOf(piece, 0),
+            k: depth * stepLength,
+          });
+        const { start, size, count: times } = runs[runs.length - 1];
+        if (!dynamic) {
+          if (constant + length === depth) finish();
+        } else if (constant === start) b.if(begins(start + (times - 1) * size), finish);
       });
     });
   };
@@ -436,56 +422,59 @@ function multiply(
   });
 }
 
-interface FinishedBlock {
+interface FinishedPiece {
   readonly sums: Buffer;
-  readonly at: Index;
+  /** Where the sums of a block lie. */
+  at(columnBlock: Index, rowBlock: Index): Index;
   readonly rows: number;
   readonly columns: number;
   readonly sink: Sink;
-  /** The factors from the block's first row and column and k = 0 on. */
+  /** The factors from the piece's first row and column and k = 0 on. */
   readonly a: Factor;
   readonly b: Factor;
   readonly k: number;
 }
 
-/** Hands a block to the sink; where a result is not finite, its terms are added up again one by one. */
-function finishBlock(b: KernelBuilder, block: FinishedBlock): void {
-  const { sums, at, rows, columns, sink } = block;
-  const each = (body: (row: Index, column: number, valid: number, stored: Index) => void): void => {
-    for (let i = 0; i * side < rows; i++)
-      b.loop("row", Math.min(side, rows - i * side), (r) => {
-        for (let j = 0; j * side < columns; j++)
-          body(
-            affine(r, i * side),
-            j * side,
-            Math.min(side, columns - j * side),
-            affine(at, (2 * i + j) * tileWords, scaled(r, side)),
-          );
-      });
-  };
+/**
+ * Hands results to the sink row by row, since the sink may read other tensors and memory reads ahead along rows; where a
+ * result is not finite, the terms of all are added up again one by one.
+ */
+function finishPiece(b: KernelBuilder, piece: FinishedPiece): void {
+  const { sums, rows, columns, sink } = piece;
+  const each = (body: (row: Index, column: Index, tile: number, valid: number, stored: Index) => void): void =>
+    overBlocks(b, rows, (row, rowsHere, rowBlock) => {
+      for (let i = 0; i * side < rowsHere; i++)
+        b.loop("row", Math.min(side, rowsHere - i * side), (r) =>
+          overBlocks(b, columns, (column, columnsHere, columnBlock) => {
+            const at = affine(piece.at(columnBlock, rowBlock), scaled(r, side));
+            for (let j = 0; j * side < columnsHere; j++)
+              body(
+                affine(row, i * side, r),
+                affine(column, j * side),
+                j,
+                Math.min(side, columnsHere - j * side),
+                affine(at, (2 * i + j) * tileWords),
+              );
+          }),
+        );
+    });
   // x·0 is zero or NaN.
   const odd = [0, 1].map(() => b.var(b.f32(0, side)));
-  each((row, column, valid, stored) => {
+  each((row, column, tile, valid, stored) => {
     const x = b.load(sums, stored, side);
-    b.assign(odd[column / side], b.fma(x, b.f32(0, side), odd[column / side]));
+    b.assign(odd[tile], b.fma(x, b.f32(0, side), odd[tile]));
     sink.store(row, column, x, valid);
   });
   const all = b.add(odd[0], odd[1]);
   b.if(b.any(b.compare("ne", all, all)), () =>
-    each((row, column, valid) => {
+    each((row, column, _, valid) => {
       const sum = b.var(b.f32(0, side));
-      b.loop("k", block.k, (k) => {
-        const left = b.load(
-          block.a.buffer,
-          affine(block.a.base, scaled(row, block.a.unit), scaled(k, block.a.depth)),
-          side,
-          {
-            stride: 0,
-          },
-        );
-        const source = affine(block.b.base, column * block.b.unit, scaled(k, block.b.depth));
-        const options = block.b.unit === 1 ? {} : { stride: block.b.unit, count: valid };
-        b.assign(sum, b.fma(left, b.load(block.b.buffer, source, side, options), sum));
+      b.loop("k", piece.k, (k) => {
+        const source = affine(piece.a.base, scaled(row, piece.a.unit), scaled(k, piece.a.depth));
+        const left = b.load(piece.a.buffer, source, side, { stride: 0 });
+        const at = affine(piece.b.base, scaled(column, piece.b.unit), scaled(k, piece.b.depth));
+        const options = piece.b.unit === 1 ? {} : { stride: piece.b.unit, count: valid };
+        b.assign(sum, b.fma(left, b.load(piece.b.buffer, at, side, options), sum));
       });
       sink.store(row, column, sum, valid);
     }),

@@ -223,6 +223,16 @@ class KernelEmitter {
         return this.define(s.dst, () => this.lane(s.a, s.lane));
       case "broadcastLane":
         return this.define(s.dst, (_, w) => splat(s.dst.type, w, this.lane(s.a, s.lane)));
+      case "half": {
+        const whole = this.shape(s.a.lanes);
+        const first = s.half * s.dst.lanes;
+        return this.define(s.dst, (r, w) => {
+          const lane = first + r * w;
+          const from = this.ref(s.a, Math.floor(lane / whole.width), whole.width);
+          if (w === whole.width) return from;
+          return `${lane % whole.width === 0 ? "lower" : "upper"}_${letter[s.dst.type]}${w}(${from})`;
+        });
+      }
       case "zip":
         return this.define(s.dst, (r, w) => {
           const first = (s.half * s.dst.lanes + r * w) / 2;

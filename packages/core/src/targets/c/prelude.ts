@@ -212,6 +212,24 @@ function vectors(n: number, fma: boolean): string {
         return `INLINE ${t}${n} zip_${half}_${t}${n}(${t}${n} a, ${t}${n} b) { return SHUFFLE(i${n}, a, b, ${order}); }`;
       }),
     ),
+    ...(n > 4 ? (["lower", "upper"] as const) : []).flatMap((half) =>
+      ["f", "i", "u", "m"].map((t) => {
+        const from = half === "lower" ? 0 : n / 2;
+        const take =
+          n === 16
+            ? `_mm512_extracti64x4_epi64((__m512i)x, ${half === "lower" ? 0 : 1})`
+            : `_mm256_extractf128_si256((__m256i)x, ${half === "lower" ? 0 : 1})`;
+        return [
+          `INLINE ${t}${n / 2} ${half}_${t}${n / 2}(${t}${n} x) {`,
+          `#if defined(${n === 16 ? "__AVX512F__" : "__AVX__"})`,
+          `  return (${t}${n / 2})${take};`,
+          "#else",
+          `  ${t}${n / 2} r; for (int i = 0; i < ${n / 2}; i++) r[i] = x[i + ${from}]; return r;`,
+          "#endif",
+          "}",
+        ].join("\n");
+      }),
+    ),
     native("sqrt", n, `${mm}_sqrt_ps((${reg})x)`, "vsqrtq_f32((float32x4_t)x)"),
     native("floor", n, round("_MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC"), "vrndmq_f32((float32x4_t)x)"),
     native("ceil", n, round("_MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC"), "vrndpq_f32((float32x4_t)x)"),

@@ -197,6 +197,13 @@ class Interpreter {
           out[0] = a.some((x: number) => x !== 0) ? 1 : 0;
         };
       }
+      case "half": {
+        const a = this.lanesOf(s.a);
+        const out = this.result(s.dst);
+        return () => {
+          out.set(a.subarray(s.half * out.length, (s.half + 1) * out.length));
+        };
+      }
       case "zip": {
         const [a, b] = [s.a, s.b].map((x) => this.lanesOf(x));
         const out = this.result(s.dst);

@@ -85,6 +85,9 @@ export function emitOperation(e: KernelEmitter, s: OperationStmt): void {
           w.shuffle(Array.from({ length: 16 }, (_, i) => first + (i % 4)));
         });
       return;
+    case "half":
+      e.part(s.dst, s.a, s.half);
+      return;
     case "zip":
       e.define(s.dst, (r) => {
         // The first pair of register r, its register, and the bytes of its lane in there.

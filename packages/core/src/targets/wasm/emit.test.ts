@@ -151,6 +151,14 @@ describe.each(lanesTried)("operations on %d lanes", (lanes) => {
       agree((k, a, b) => k.select(k.splat(k.any(k.compare("gt", a, b)), lanes), a, b));
       agree((k, a) => k.add(k.iota(lanes), k.splat(k.i32(5), a.lanes)));
     });
+    if (lanes >= 8)
+      it(`${type} half`, () => {
+        for (const half of [0, 1] as const)
+          for (const lane of [0, lanes / 2 - 1]) {
+            agree((k, a) => k.splat(k.extract(k.half(a, half), lane), lanes));
+            agree((k, a, b) => k.splat(k.extract(k.sub(k.half(a, half), k.half(b, 0)), lane), lanes));
+          }
+      });
     if (lanes > 1)
       it(`${type} zip, transpose`, () => {
         for (const half of [0, 1] as const) agree((k, a, b) => k.zip(a, b, half));

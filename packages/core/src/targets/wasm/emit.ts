@@ -289,6 +289,14 @@ export class KernelEmitter {
     else this.define(dst, (r) => this.push(a, r));
   }
 
+  /** Names half the registers of a value; copies when it may change later. */
+  part(dst: Local, a: Operand, half: 0 | 1): void {
+    const first = half * this.registerCount(dst.lanes);
+    const registers = a.kind === "local" && !this.mutable.has(a.id) ? this.registers.get(a.id) : undefined;
+    if (registers) this.registers.set(dst.id, registers.slice(first, first + this.registerCount(dst.lanes)));
+    else this.define(dst, (r) => this.push(a, first + r));
+  }
+
   // ---- statements
 
   /** `then` may still use what the block defines. */

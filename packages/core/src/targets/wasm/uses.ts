@@ -31,6 +31,7 @@ export function operandsOf(s: Stmt): Operand[] {
     case "any":
     case "extract":
     case "broadcastLane":
+    case "half":
       return [s.a];
     case "binary":
     case "compare":
