@@ -38,6 +38,7 @@ await reportErrors(async () => {
       node: { type: "string" },
       rounds: { type: "string" },
       convolution: { type: "string" },
+      matrix: { type: "string" },
       tile: { type: "string" },
       kernels: { type: "boolean" },
       seconds: { type: "string" },
@@ -59,8 +60,8 @@ await reportErrors(async () => {
   const devices = (values.device ?? "wasm,native").split(",");
   if (command === "overhead") return overhead(devices);
   if (command === "micro") {
-    const { device, only, json, convolution, tile, kernels, seconds } = values;
-    await micro({ device: device ?? "wasm", only, json, convolution, tile, kernels, seconds });
+    const { device, only, json, convolution, matrix, tile, kernels, seconds } = values;
+    await micro({ device: device ?? "wasm", only, json, convolution, matrix, tile, kernels, seconds });
     return;
   }
   const names = values.only ? values.only.split(",").map(programName) : usual;

@@ -28,6 +28,8 @@ export interface MicroOptions {
   readonly only: string | undefined;
   readonly json: string | undefined;
   readonly convolution: string | undefined;
+  /** "off" keeps products from the matrix unit. */
+  readonly matrix: string | undefined;
   /** Rows, vectors and unrolling of the register tile, instead of the device's own. */
   readonly tile: string | undefined;
   /** Times of single kernels too. */
@@ -114,8 +116,9 @@ function programOf(lowered: Lowered, inputs: readonly number[], output: number) 
 export async function micro(options: MicroOptions): Promise<void> {
   const device = open(options.device);
   const [rows, vectors, unroll] = options.tile?.split(",").map(Number) ?? [];
+  const { matrix: _, ...withoutUnit } = device.profile;
   const profile: TargetProfile = {
-    ...device.profile,
+    ...(options.matrix === "off" ? withoutUnit : device.profile),
     ...(options.tile ? { tile: { rows, vectors, unroll } } : {}),
     convolution: options.convolution === "direct" ? "direct" : "auto",
   };
@@ -244,6 +247,9 @@ export async function micro(options: MicroOptions): Promise<void> {
   }
 
   dense("square", 1024, 1024, 1024);
+  dense("GPTa", 4096, 384, 384);
+  dense("GPTb", 4096, 384, 1536);
+  dense("GPTc", 4096, 1536, 384);
   dense("R1a", 32, 784, 32);
   dense("R1b", 32, 32, 10);
   conv("R2a", 32, 28, 1, 32, false);

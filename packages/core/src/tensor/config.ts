@@ -8,7 +8,7 @@ export interface Settings {
   readonly threads: number | null;
   /** Seed of weights, shuffling and random layers. */
   readonly seed: number;
-  /** Same bits on every target: no fused multiply-add, no Winograd. */
+  /** Same bits on every target: no fused multiply-add, no Winograd, no matrix unit. */
   readonly strict: boolean;
   /** Algorithm of 3×3 convolutions: "auto" chooses by shape. */
   readonly convolution: "auto" | "direct" | "winograd";
