@@ -82,7 +82,8 @@ function emitLoad(e: KernelEmitter, s: Load): void {
     return;
   }
   if (stride === 1) {
-    if (!s.at.dynamic) e.define(dst, (r) => contiguousLoad(e, type, e.address(s) + 4 * r * size));
+    if (size === 1 && dst.lanes >= 8) loadBytes(e, s);
+    else if (!s.at.dynamic) e.define(dst, (r) => contiguousLoad(e, type, e.address(s) + 4 * r * size));
     else {
       // One address for all registers: less work, and the engine sees that they are neighbours.
       const offset = e.address(s);
@@ -120,6 +121,24 @@ function emitLoad(e: KernelEmitter, s: Load): void {
       w.lane(replaceOf(type), lane);
     }
   });
+}
+
+/** Consecutive bytes: eight are widened to 16 bits at once, and their halves to 32 for two registers. */
+function loadBytes(e: KernelEmitter, s: Load): void {
+  const { w } = e;
+  const signed = s.buffer.type === "i8";
+  const [low, high] = signed
+    ? [simd.i32x4ExtendLowI16x8S, simd.i32x4ExtendHighI16x8S]
+    : [simd.i32x4ExtendLowI16x8U, simd.i32x4ExtendHighI16x8U];
+  const eight = w.local("v128");
+  e.define(s.dst, (r) => {
+    if (r % 2 === 1) w.get(eight).simd(high);
+    else {
+      w.simdMemory(signed ? simd.load8x8S : simd.load8x8U, e.address(s) + 4 * r);
+      w.tee(eight).simd(low);
+    }
+  });
+  w.release(eight);
 }
 
 /** Four consecutive elements, widened; the base is on the stack. */

@@ -69,6 +69,8 @@ export const scalar = {
 
 export const vector = {
   load: 0,
+  load8x8S: 1,
+  load8x8U: 2,
   load16x4S: 3,
   load16x4U: 4,
   load8Splat: 7,
@@ -121,7 +123,9 @@ export const vector = {
   i32x4Abs: 160,
   i32x4Neg: 161,
   i32x4ExtendLowI16x8S: 167,
+  i32x4ExtendHighI16x8S: 168,
   i32x4ExtendLowI16x8U: 169,
+  i32x4ExtendHighI16x8U: 170,
   i32x4Shl: 171,
   i32x4ShrS: 172,
   i32x4ShrU: 173,

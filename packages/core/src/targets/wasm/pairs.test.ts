@@ -69,6 +69,27 @@ describe("the plan of packed values", () => {
     expect(plan.crosses(a)).toBe(true);
   });
 
+  it("packs narrow integers, which an epilogue may read, and neither half floats nor strides", () => {
+    const k = kernel((b) => {
+      const y = b.buffer("y", "f32", 64, "write");
+      for (const type of ["u8", "i8", "bool", "i16", "f16", "f32"] as const) {
+        const x = b.buffer(type, type, 64, "read");
+        b.store(y, 0, b.convert(b.load(x, 0, 8), "f32"));
+      }
+      b.store(y, 0, b.load(b.buffer("x", "f32", 64, "read"), 8, 8, { stride: -1 }));
+    });
+    const plan = new PairPlan(k.body);
+    expect(statements(k, "load").map((s) => plan.holds(s.dst, 0))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      true,
+      false,
+    ]);
+  });
+
   it("packs as many pairs of a wide value as its store writes whole", () => {
     const k = kernel((b) => {
       const x = b.buffer("x", "f32", 64, "read");

@@ -197,8 +197,12 @@ function packs(s: Stmt): boolean {
     case "binary":
       if (s.op === "mulhi" || (s.a.type !== "f32" && (s.op === "div" || s.op === "rem"))) return false;
       return (s.op !== "shl" && s.op !== "shr") || s.b.kind === "const";
-    case "load":
-      return storageBytes[s.buffer.type] === 4 && (s.stride === undefined || s.stride === 0 || s.stride === 1);
+    case "load": {
+      const { buffer, stride = 1 } = s;
+      // Half floats are widened by code that is not worth it.
+      const narrow = storageBytes[buffer.type] < 4;
+      return (stride === 1 && buffer.type !== "f16" && buffer.type !== "bf16") || (stride === 0 && !narrow);
+    }
     default:
       return false;
   }
