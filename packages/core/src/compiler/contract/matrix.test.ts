@@ -115,6 +115,9 @@ describe(`products on a matrix unit in the interpreter ${title}`, () => {
     expect(names(large, { ...profile, strict: true })).toEqual(one);
     expect(matrixUnit.fits(dotSpec("NN", [], 512, 512, 520))).toBe(false);
     expect(matrixUnit.fits(dotSpec("NN", [], 256, 256, 256))).toBe(false);
+    expect(matrixUnit.fits(dotSpec("TN", [], 64, 256, 64000))).toBe(false);
+    expect(matrixUnit.fits(dotSpec("NN", [], 64000, 256, 64))).toBe(false);
+    expect(matrixUnit.fits(dotSpec("NN", [], 128, 128, 9216))).toBe(true);
     expect(matrixUnit.fits(dotSpec("NN", [192], 128, 128, 64))).toBe(false);
     const strict = openNative({ threads: 1, strict: true });
     expect(strict?.profile.matrix).toBeUndefined();
