@@ -2,9 +2,10 @@
 import { Node, topological, type Value } from "../graph/node.ts";
 import { concat, type PadAttrs, padOp } from "../graph/ops/assemble.ts";
 import { castOp } from "../graph/ops/cast.ts";
+import { constantNumber as numberOf } from "../graph/ops/source.ts";
 import { Region } from "../graph/region.ts";
 import { attrsKey } from "../graph/structure.ts";
-import { sameShape, sizeOf, type TypedArray } from "../graph/types.ts";
+import { sameShape, type TypedArray } from "../graph/types.ts";
 import { byteQuotient } from "./quotients.ts";
 import { regionCompiler } from "./regions.ts";
 import { throughPooling } from "./through-pooling.ts";
@@ -63,9 +64,8 @@ function simplifyRegions(attrs: unknown): unknown {
 export function constantNumber(v: Value): number | undefined {
   let at = v;
   while (at.node.op.kernel.kind === "view" || isCast(at)) at = at.node.inputs[0];
-  if (at.node.op.name !== "constant" || sizeOf(at.shape) !== 1) return undefined;
-  const [x] = (at.node.attrs as { data: TypedArray }).data;
-  return v.dtype === "f32" ? Math.fround(x) : x;
+  const x = numberOf(at);
+  return x !== undefined && v.dtype === "f32" ? Math.fround(x) : x;
 }
 
 function isCast(v: Value): boolean {
