@@ -5,7 +5,7 @@ import { sizeOf } from "../graph/types.ts";
 import { type Body, buffersOf, emitBody, inputPlacesOf, Memory, type Outside, ownResults, planBody } from "./bodies.ts";
 import { affine, scaled } from "./builder.ts";
 import type { EmitContext, Place, Step } from "./emit-group.ts";
-import { shifted } from "./emit-group.ts";
+import { offsetIn, rootOf, shifted } from "./emit-group.ts";
 import type { BlocksAttrs } from "./image-blocks.ts";
 import { InlineBuilder } from "./inline.ts";
 import { storageBytes } from "./loopir.ts";
@@ -32,12 +32,6 @@ export function emitBlocks(node: Node, given: EmitContext, label: string): void 
   const body = planBody(results, c, (v) => external.get(v) ?? null);
   emitBody(b, memory, { ...body, steps: hoisted(body, c, label) });
   c.step(b.finish(), memory.places(), label);
-}
-
-function rootOf(place: Place): Place {
-  let root = place;
-  while (root.parent) root = root.parent.place;
-  return root;
 }
 
 /** Emits the steps that are the same for every block (packed and transformed kernels) as kernels before; the others. */
@@ -75,13 +69,6 @@ function hoisted(body: Body, c: EmitContext, label: string): Step[] {
     c.step(s.kernel, places, label);
     return false;
   });
-}
-
-/** Bytes from the start of the outermost place. */
-function offsetIn(place: Place): number {
-  let bytes = 0;
-  for (let p = place; p.parent; p = p.parent.place) bytes += p.parent.offset;
-  return bytes;
 }
 
 /** What a block computes, in order. */

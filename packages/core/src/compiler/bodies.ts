@@ -11,10 +11,13 @@ import {
   type EmitContext,
   emitGroup,
   lowerInput,
+  offsetIn,
   type Place,
   planAssembles,
+  rootOf,
   type Step,
   shifted,
+  touch,
 } from "./emit-group.ts";
 import { fuse, type Group, outputsOf, sortGroups } from "./fuse.ts";
 import type { InlineBuilder, Spot } from "./inline.ts";
@@ -93,13 +96,6 @@ export function planBody(roots: readonly Value[], c: EmitContext, external: (v: 
     places.set(v, p);
     return p;
   };
-  const touch = (p: Place, at: number): void => {
-    let root = p;
-    while (root.parent) root = root.parent.place;
-    if (!root.interval) return;
-    root.interval.first = Math.min(root.interval.first, at);
-    root.interval.last = Math.max(root.interval.last, at);
-  };
   const step = (kernel: Kernel, at: readonly Place[], label: string): void => {
     for (const p of at) touch(p, steps.length);
     steps.push({ kernel, places: at, label });
@@ -150,13 +146,8 @@ export class Memory {
   }
 
   spot(body: Body, place: Place, type: StorageType): Spot {
-    let root = place;
-    let bytes = 0;
-    while (root.parent) {
-      bytes += root.parent.offset;
-      root = root.parent.place;
-    }
-    const offset = bytes / storageBytes[type];
+    const root = rootOf(place);
+    const offset = offsetIn(place) / storageBytes[type];
     const out = body.outside.get(root);
     if (out) {
       const { buffer, at } = this.outside(out, type);
@@ -188,9 +179,7 @@ export class Memory {
     const types = new Map<Place, StorageType>();
     for (const s of body.steps)
       buffersOf(s.kernel).forEach((x, i) => {
-        let root = s.places[i];
-        while (root.parent) root = root.parent.place;
-        types.set(root, x.type);
+        types.set(rootOf(s.places[i]), x.type);
       });
     const mine = body.intervals.filter((x) => types.get(x.place) === type && !body.outside.has(x.place));
     const { offsets, bytes } = planMemory(mine.map((x) => x.interval));

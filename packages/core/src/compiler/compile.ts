@@ -4,7 +4,7 @@ import type { VariableRef } from "../graph/ops/source.ts";
 import { dtypeBytes, sizeOf, type TypedArray } from "../graph/types.ts";
 import { contiguous, isContiguous, through } from "./access.ts";
 import { scalarConstantOf } from "./emit-expression.ts";
-import { copy, emitGroup, type Place, planAssembles, type Step } from "./emit-group.ts";
+import { copy, emitGroup, type Place, planAssembles, rootOf, type Step, touch } from "./emit-group.ts";
 import { baseOf, fuse, type Group, leavesOf, outputsOf, readsOf, sortGroups } from "./fuse.ts";
 import { formBlocks } from "./image-blocks.ts";
 import type { Binding, Kernel, KernelCall, LoopProgram, TargetProfile } from "./loopir.ts";
@@ -101,14 +101,7 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
     return true;
   };
   const step = (kernel: Kernel, at: readonly Place[], label: string): void => {
-    for (const p of at) {
-      let root = p;
-      while (root.parent) root = root.parent.place;
-      if (root.interval) {
-        root.interval.first = Math.min(root.interval.first, steps.length);
-        root.interval.last = Math.max(root.interval.last, steps.length);
-      }
-    }
+    for (const p of at) touch(p, steps.length);
     steps.push({ kernel, places: at, label });
   };
   for (const v of source.inputs) if (isUsed(v, reads)) placeOf(v);
@@ -136,10 +129,8 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
     );
   }
   for (const v of outputs) {
-    const p = placeOf(v);
-    let root = p;
-    while (root.parent) root = root.parent.place;
-    if (root.interval) root.interval.last = Number.MAX_SAFE_INTEGER;
+    const { interval } = rootOf(placeOf(v));
+    if (interval) interval.last = Number.MAX_SAFE_INTEGER;
   }
 
   const plan = planMemory(intervals);

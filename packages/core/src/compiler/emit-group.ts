@@ -196,6 +196,28 @@ export function shifted(place: Place, offset: number): Place {
   return offset === 0 ? place : { slot: place.slot, offset: 0, interval: null, parent: { place, offset } };
 }
 
+/** The place that a part lies in, itself or through other parts. */
+export function rootOf(place: Place): Place {
+  let root = place;
+  while (root.parent) root = root.parent.place;
+  return root;
+}
+
+/** Bytes from the beginning of the root. */
+export function offsetIn(place: Place): number {
+  let bytes = 0;
+  for (let p = place; p.parent; p = p.parent.place) bytes += p.parent.offset;
+  return bytes;
+}
+
+/** Notes that the memory of a place is in use at a step. */
+export function touch(place: Place, step: number): void {
+  const { interval } = rootOf(place);
+  if (!interval) return;
+  interval.first = Math.min(interval.first, step);
+  interval.last = Math.max(interval.last, step);
+}
+
 export function labelOf(group: Group): string {
   const node =
     group.kind === "loop" || group.kind === "reduce" ? group.members[group.members.length - 1].node : group.node;

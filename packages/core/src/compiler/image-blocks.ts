@@ -52,31 +52,31 @@ const mostKernel = 75_000;
 export function formBlocks(given: readonly Value[]): Value[] {
   let roots = [...given];
   const done = new Set<Node>();
-  for (let again = true; again; ) {
-    again = false;
+  for (;;) {
     const order = topological(roots);
     const start = order.find((n) => (n.op === maxPoolOp || n.op === maxPoolGradOp) && !done.has(n));
-    if (!start) break;
-    again = true;
+    if (!start) return roots;
     done.add(start);
     const inside =
       start.op === maxPoolOp ? pooledConvolution(start, order, roots) : pooledGradients(start, order, roots);
     if (inside) roots = form(inside, order, roots);
   }
-  return roots;
 }
 
 const convolves = (n: Node): boolean => n.op === convOp || n.op === convInputGradOp || n.op === convKernelGradOp;
 const producesImages = (n: Node): boolean => n.op.kernel.kind === "map" && !n.op.kernel.coordinates;
 
-function usersOf(
-  order: readonly Node[],
-  roots: readonly Value[],
-): { outside: (n: Node, inside: Set<Node>) => boolean } {
+/** Says whether somebody outside a set of nodes uses a node's results. */
+function usedOutside(order: readonly Node[], roots: readonly Value[]): (n: Node, inside: Set<Node>) => boolean {
   const users = new Map<Node, Node[]>();
-  for (const n of order) for (const v of n.inputs) users.set(v.node, [...(users.get(v.node) ?? []), n]);
+  for (const n of order)
+    for (const v of n.inputs) {
+      const known = users.get(v.node);
+      if (known) known.push(n);
+      else users.set(v.node, [n]);
+    }
   const asked = new Set(roots.map((r) => r.node));
-  return { outside: (n, inside) => asked.has(n) || (users.get(n) ?? []).some((u) => !inside.has(u)) };
+  return (n, inside) => asked.has(n) || (users.get(n) ?? []).some((u) => !inside.has(u));
 }
 
 /** Adds the elementwise nodes (and convolutions) whose results are used inside alone. */
@@ -86,10 +86,10 @@ function absorbAbove(
   roots: readonly Value[],
   allowed: (n: Node) => boolean,
 ): void {
-  const users = usersOf(order, roots);
+  const outside = usedOutside(order, roots);
   for (let i = order.length - 1; i >= 0; i--) {
     const n = order[i];
-    if (inside.has(n) || !allowed(n) || users.outside(n, inside)) continue;
+    if (inside.has(n) || !allowed(n) || outside(n, inside)) continue;
     inside.add(n);
   }
 }
@@ -136,7 +136,7 @@ function pooledGradients(gradient: Node, order: readonly Node[], roots: readonly
       if (n.op === convInputGradOp || !first) behind.add(n);
     }
   }
-  if (![...inside].some(isGradient) || usersOf(order, roots).outside(gradient, inside)) return null;
+  if (![...inside].some(isGradient) || usedOutside(order, roots)(gradient, inside)) return null;
   absorbAbove(inside, order, roots, (n) => producesImages(n) && n.types[0].shape[0] === images && !beyond.has(n));
   return inside;
 }
@@ -153,11 +153,8 @@ function form(inside: Set<Node>, order: readonly Node[], roots: readonly Value[]
   const perImage = Math.max(...between.map((v) => (sizeOf(v.shape) / images) * dtypeBytes[v.dtype]), 0);
   const block = blockOf(images, perImage);
   if (!first || block === 0 || images * perImage < leastBytes) return [...roots];
-  const large = [...inside].some((n) => {
-    const kernel = n.op === convKernelGradOp ? n.outputs[0] : n.op.kernel.kind === "lower" ? n.inputs[1] : undefined;
-    return kernel !== undefined && convolves(n) && sizeOf(kernel.shape) > mostKernel;
-  });
-  if (large) return [...roots];
+  const kernels = [...inside].filter(convolves).map((n) => (n.op === convKernelGradOp ? n.outputs[0] : n.inputs[1]));
+  if (kernels.some((v) => sizeOf(v.shape) > mostKernel)) return [...roots];
   const sums = results.filter(isSum).reduce((bytes, r) => bytes + sizeOf(r.shape) * dtypeBytes[r.dtype], 0);
   if (sumPasses * sums * (images / block) > savedPasses * images * perImage) return [...roots];
   const { region, captures } = closeRegion([], results, inside);

@@ -207,6 +207,21 @@ export type Stmt =
       readonly otherwise?: readonly Stmt[];
     };
 
+/** Calls `each` for all statements, those of inner blocks after the one that holds them; `depth` counts the loops around. */
+export function visit(stmts: readonly Stmt[], each: (s: Stmt, depth: number) => void, depth = 0): void {
+  for (const s of stmts) {
+    each(s, depth);
+    if (s.kind === "loop") visit(s.body, each, depth + 1);
+    else if (s.kind === "while") {
+      visit(s.test, each, depth + 1);
+      visit(s.body, each, depth + 1);
+    } else if (s.kind === "if") {
+      visit(s.then, each, depth);
+      if (s.otherwise) visit(s.otherwise, each, depth);
+    }
+  }
+}
+
 /** A grid of independent tasks. The last variable of `grid` runs fastest in the linear task number. */
 export interface Kernel {
   /** A valid identifier that says what it computes, e.g. `conv2d_relu`. */

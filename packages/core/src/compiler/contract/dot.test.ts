@@ -4,6 +4,7 @@ import type { DotSpec, Epilogue } from "../lowered.ts";
 import { lowerDot } from "./dot.ts";
 import {
   biasAddRelu,
+  dotSpec,
   expectedDot,
   interpreters,
   numbers,
@@ -13,31 +14,6 @@ import {
   withEpilogue,
   worst,
 } from "./test-support.ts";
-
-type Form = "NN" | "TN" | "NT" | "TT";
-
-function dotSpec(form: Form, batch: number[], m: number, n: number, k: number, broadcast = false): DotSpec {
-  const count = batch.reduce((p, x) => p * x, 1);
-  const strides = (size: number) => batch.map((_, i) => size * batch.slice(i + 1).reduce((p, x) => p * x, 1));
-  return {
-    batch,
-    m,
-    n,
-    k,
-    a: {
-      size: count * m * k + 3,
-      offset: 3,
-      batch: strides(m * k),
-      ...(form[0] === "N" ? { m: k, k: 1 } : { m: 1, k: m }),
-    },
-    b: {
-      size: (broadcast ? 1 : count) * k * n + 5,
-      offset: 5,
-      batch: broadcast ? batch.map(() => 0) : strides(k * n),
-      ...(form[1] === "N" ? { k: n, n: 1 } : { k: 1, n: k }),
-    },
-  };
-}
 
 const narrow = interpreters();
 const wasm = wasmDevices();

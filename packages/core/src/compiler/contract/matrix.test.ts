@@ -6,33 +6,17 @@ import type { TargetProfile } from "../loopir.ts";
 import type { DotSpec, Epilogue, Lowered } from "../lowered.ts";
 import { lowerDot } from "./dot.ts";
 import { matrixUnit } from "./matrix.ts";
-import { biasAddRelu, expectedDot, numbers, runOn, sameBits, withEpilogue, worst } from "./test-support.ts";
-
-function dotSpec(form: string, batch: number[], m: number, n: number, k: number): DotSpec {
-  const count = batch.reduce((p, x) => p * x, 1);
-  return {
-    batch,
-    m,
-    n,
-    k,
-    a: {
-      size: count * m * k + 3,
-      offset: 3,
-      batch: batch.map(() => m * k),
-      m: 1,
-      k: m,
-      ...(form[0] === "N" && { m: k, k: 1 }),
-    },
-    b: {
-      size: count * k * n + 5,
-      offset: 5,
-      batch: batch.map(() => k * n),
-      k: 1,
-      n: k,
-      ...(form[1] === "N" && { k: n, n: 1 }),
-    },
-  };
-}
+import {
+  biasAddRelu,
+  dotSpec,
+  expectedDot,
+  type Form,
+  numbers,
+  runOn,
+  sameBits,
+  withEpilogue,
+  worst,
+} from "./test-support.ts";
 
 const interpreter = createInterpreterDevice({ lanes: 16 });
 const direct: TargetProfile = { ...interpreter.profile, tile: { rows: 12, vectors: 2, unroll: 4 } };
@@ -43,7 +27,7 @@ const title =
   native !== null ? "and natively" : `(natively skipped: ${nativeMissing ?? "this machine has no matrix unit"})`;
 afterAll(() => device?.close());
 
-const cases: [string, number[], number, number, number, boolean][] = [
+const cases: [Form, number[], number, number, number, boolean][] = [
   ["NN", [], 64, 64, 64, false],
   ["NT", [], 70, 49, 96, true],
   ["TN", [], 33, 100, 64, true],
@@ -72,7 +56,7 @@ describe(`products on a matrix unit in the interpreter ${title}`, () => {
     if (native) expect(sameBits(runOn(native, lowered, inputs, rows * n), result)).toBe(true);
   });
 
-  it.each(["NN", "NT", "TN"])("%s: what is not finite is what multiply-adds make of it", (form) => {
+  it.each<Form>(["NN", "NT", "TN"])("%s: what is not finite is what multiply-adds make of it", (form) => {
     const spec = dotSpec(form, [], 64, 70, 64);
     const [a, b] = [numbers(spec.a.size, 1), numbers(spec.b.size, 2)];
     a[3 + 77] = Number.POSITIVE_INFINITY;

@@ -218,3 +218,37 @@ export function expectedConv(spec: ConvSpec, x: Float32Array, kernel: Float32Arr
   }
   return { y, dx, dKernel };
 }
+
+/** Which factors lie row by row (N) and which transposed (T). */
+export type Form = "NN" | "TN" | "NT" | "TT";
+
+/** A product whose factors begin some elements into their buffers; `broadcast`: all of a batch share B. */
+export function dotSpec(
+  form: Form,
+  batch: readonly number[],
+  m: number,
+  n: number,
+  k: number,
+  broadcast = false,
+): DotSpec {
+  const count = batch.reduce((p, x) => p * x, 1);
+  const strides = (size: number) => batch.map((_, i) => size * batch.slice(i + 1).reduce((p, x) => p * x, 1));
+  return {
+    batch,
+    m,
+    n,
+    k,
+    a: {
+      size: count * m * k + 3,
+      offset: 3,
+      batch: strides(m * k),
+      ...(form[0] === "N" ? { m: k, k: 1 } : { m: 1, k: m }),
+    },
+    b: {
+      size: (broadcast ? 1 : count) * k * n + 5,
+      offset: 5,
+      batch: broadcast ? batch.map(() => 0) : strides(k * n),
+      ...(form[1] === "N" ? { k: n, n: 1 } : { k: 1, n: k }),
+    },
+  };
+}

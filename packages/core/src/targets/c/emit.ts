@@ -10,6 +10,7 @@ import {
   type StorageType,
   storageBytes,
   type ValueType,
+  visit,
 } from "../../compiler/loopir.ts";
 import { scratchLayout } from "../../compiler/scratch.ts";
 
@@ -41,12 +42,11 @@ export function emitKernel(kernel: Kernel, options: COptions): string {
 }
 
 function usesTiles(stmts: readonly Stmt[]): boolean {
-  return stmts.some((s) => {
-    if (s.kind === "loop") return usesTiles(s.body);
-    if (s.kind === "while") return usesTiles(s.test) || usesTiles(s.body);
-    if (s.kind === "if") return usesTiles(s.then) || usesTiles(s.otherwise ?? []);
-    return s.kind === "tileZero" || s.kind === "tileLoad";
+  let found = false;
+  visit(stmts, (s) => {
+    found ||= s.kind === "tileZero" || s.kind === "tileLoad";
   });
+  return found;
 }
 
 /** A float literal with the exact value. */

@@ -1,13 +1,13 @@
 /** Kernels as WebAssembly functions: SIMD values in v128 registers, addresses as pointers that loops advance. */
 import type { Affine, Buffer, Const, Kernel, Local, LoopVar, Operand, Stmt, ValueType } from "../../compiler/loopir.ts";
-import { storageBytes } from "../../compiler/loopir.ts";
+import { storageBytes, visit } from "../../compiler/loopir.ts";
 import { scratchLayout } from "../../compiler/scratch.ts";
 import { AddressPlan, type Pointer } from "./addresses.ts";
 import { emitMemory, type MemoryStmt } from "./emit-memory.ts";
 import { emitOperation } from "./emit-operation.ts";
 import { scalar as op, vector as simd } from "./opcodes.ts";
 import { PairPlan } from "./pairs.ts";
-import { constantKey, loopConstants, visit, withoutDead } from "./uses.ts";
+import { constantKey, loopConstants, withoutDead } from "./uses.ts";
 import { type WasmType, Writer } from "./writer.ts";
 
 export interface EmitOptions {

@@ -1,9 +1,8 @@
 /** What the plan of packed values says of kernels that mix 256-bit and 128-bit code. */
 import { describe, expect, it } from "vitest";
 import { KernelBuilder } from "../../compiler/builder.ts";
-import type { Kernel, Stmt } from "../../compiler/loopir.ts";
+import { type Kernel, type Stmt, visit } from "../../compiler/loopir.ts";
 import { PairPlan } from "./pairs.ts";
-import { visit } from "./uses.ts";
 
 function kernel(body: (b: KernelBuilder) => void): Kernel {
   const b = new KernelBuilder("kernel");

@@ -5,8 +5,8 @@
  * this plan says what will be packed, and nothing else can be (see `KernelEmitter` and docs/performance.md).
  */
 import type { Const, Local, Operand, Stmt } from "../../compiler/loopir.ts";
-import { storageBytes } from "../../compiler/loopir.ts";
-import { constantKey, operandsOf, visit } from "./uses.ts";
+import { storageBytes, visit } from "../../compiler/loopir.ts";
+import { constantKey, operandsOf } from "./uses.ts";
 
 type Store = Extract<Stmt, { kind: "store" }>;
 

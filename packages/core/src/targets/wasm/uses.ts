@@ -1,5 +1,13 @@
 /** Walks over LoopIR statements: what they define and use, and which are dead. */
-import type { Affine, Buffer, Const, Local, Operand, Stmt } from "../../compiler/loopir.ts";
+import {
+  type Affine,
+  type Buffer,
+  type Const,
+  type Local,
+  type Operand,
+  type Stmt,
+  visit,
+} from "../../compiler/loopir.ts";
 
 /** The local a statement defines without other effects. */
 export function pureResult(s: Stmt): Local | null {
@@ -78,20 +86,6 @@ export function accessOf(s: Stmt): { buffer: Buffer; at: Affine } | null {
       return s;
     default:
       return null;
-  }
-}
-
-export function visit(stmts: readonly Stmt[], each: (s: Stmt, depth: number) => void, depth = 0): void {
-  for (const s of stmts) {
-    each(s, depth);
-    if (s.kind === "loop") visit(s.body, each, depth + 1);
-    else if (s.kind === "while") {
-      visit(s.test, each, depth + 1);
-      visit(s.body, each, depth + 1);
-    } else if (s.kind === "if") {
-      visit(s.then, each, depth);
-      if (s.otherwise) visit(s.otherwise, each, depth);
-    }
   }
 }
 
