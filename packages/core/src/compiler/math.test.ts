@@ -89,7 +89,7 @@ function sampled(perBinade: number): Float32Array {
     }
   // Where the functions change their formulas, and multiples of π/2 at both ends of the reductions.
   for (const x of [
-    0.36, 0.5, 0.625, 0.92, 1e-8, 80, 88.72284, 88.72283, -87.33655, -103.97208, 89.4, 9.01, 4, 12000, 1e9,
+    0.36, 0.5, 0.625, 0.92, 1e-8, 80, 88.72284, 88.72283, -87.33655, -103.97208, 176, 176.4, 89.4, 9.01, 4, 12000, 1e9,
   ])
     for (let d = -8; d <= 8; d++) {
       view.setFloat32(0, x);
