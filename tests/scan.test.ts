@@ -51,12 +51,20 @@ test("wrong structures are refused", () => {
   expect(() => ops.scan((c: Tensor, x: Tensor) => [c.add(x), x], tensor(0), tensor([[1, 2]]))).toThrow(/carry/);
 });
 
-const cell = (h: Tensor, x: Tensor, w: Tensor) => ops.tanh(x.add(ops.matmul(h, w)));
-function loss(w: Tensor, x: Tensor, h0: Tensor, checkpointEvery: number | null, reverse = false): Tensor {
+const cell = (h: Tensor, x: Tensor, w: Tensor, activation = ops.tanh as (x: Tensor) => Tensor) =>
+  activation(x.add(ops.matmul(h, w)));
+function loss(
+  w: Tensor,
+  x: Tensor,
+  h0: Tensor,
+  checkpointEvery: number | null,
+  reverse = false,
+  activation?: (x: Tensor) => Tensor,
+): Tensor {
   const options = checkpointEvery === null ? { reverse } : { reverse, checkpointEvery };
   const [last, ys] = ops.scan(
     (h: Tensor, xt: Tensor) => {
-      const next = cell(h, xt, w);
+      const next = cell(h, xt, w, activation);
       return [next, next.mul(xt)];
     },
     h0,
@@ -80,7 +88,10 @@ test.each([1, 3, 4])("checkpoints every %i steps leave values and gradients as t
   }
 });
 
-test("gradients against an unrolled loop", () => {
+test.each([
+  ["an op", ops.tanh],
+  ["a gradient of its own", (x: Tensor) => ops.softmax(x)],
+])("gradients against an unrolled loop: the activation is %s", (_, activation) => {
   const w = random([6, 6], 1);
   const x = random([7, 4, 6], 2);
   const h0 = random([4, 6], 3);
@@ -89,18 +100,19 @@ test("gradients against an unrolled loop", () => {
     let total = tensor(0);
     for (let t = 0; t < 7; t++) {
       const xt = ops.squeeze(x.slice([t, 0, 0], [1, 4, 6]), 0);
-      h = cell(h, xt, w);
+      h = cell(h, xt, w, activation);
       const y = h.mul(xt);
       total = total.add(y.mul(y).sum());
     }
     return total.add(h.sum());
   };
   const expected = grad(unrolled)(w).dataSync();
-  grad((w: Tensor) => loss(w, x, h0, null))(w)
-    .dataSync()
-    .forEach((v, i) => {
-      expect(v).toBeCloseTo(expected[i], 5);
-    });
+  for (const every of [null, 3])
+    grad((w: Tensor) => loss(w, x, h0, every, false, activation))(w)
+      .dataSync()
+      .forEach((v, i) => {
+        expect(v).toBeCloseTo(expected[i], 5);
+      });
 });
 
 /** A recurrent step with gradients, as a program. */

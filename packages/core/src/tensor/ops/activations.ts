@@ -130,7 +130,13 @@ export function softmax(x: TensorLike, axis: number | readonly number[] | null =
   const y = toFloat(x);
   const axes = normalizeAxes(axis, y.ndim, "softmax");
   const e = exp(subtract(y, stop(max(y, axes, true))));
-  return divide(e, sum(e, axes, true));
+  const p = divide(e, sum(e, axes, true));
+  // From the result alone: the exponentials and their sum need not be kept.
+  const [out] = g.customGradient([p.value], [y.value], ([dy]) => {
+    const dp = new Tensor(dy);
+    return [multiply(p, subtract(dp, sum(multiply(p, dp), axes, true))).value];
+  });
+  return new Tensor(out);
 }
 /** x - log Σ e^x over `axis`. */
 export function logSoftmax(x: TensorLike, axis: number | readonly number[] | null = -1): Tensor {
