@@ -96,20 +96,25 @@ export const dotGeneralOp: OpRecord<DotAttrs> = {
     const freeA = freeAxes(a.shape.length, batchA, contractA);
     const freeB = freeAxes(b.shape.length, batchB, contractB);
     const batchY = batchA.map((_, i) => i);
-    const freeAY = freeA.map((_, i) => batchA.length + i);
-    const freeBY = freeB.map((_, i) => batchA.length + freeA.length + i);
-    // dA [batch, freeA, contract] = dY · B over freeB; dB [batch, contract, freeB] = A · dY over freeA.
-    const dA = () => {
-      const product = dotGeneral(dy!, b, { batchA: batchY, batchB, contractA: freeBY, contractB: freeB });
-      const order = [...batchA, ...freeA, ...inOrderOf(contractB, contractA)];
-      return transpose(product, inverse(order));
+    const left = { value: a, batch: batchA, free: freeA, contract: contractA, inY: batchA.length };
+    const right = { value: b, batch: batchB, free: freeB, contract: contractB, inY: batchA.length + freeA.length };
+    // [batch, free, contract] = dY · other, or [batch, contract, free] = other · dY: as the operand lies.
+    const gradientOf = (x: typeof left, other: typeof left): Value => {
+      const y = { value: dy!, batch: batchY, contract: other.free.map((_, i) => other.inY + i) };
+      const factor = { value: other.value, batch: other.batch, contract: other.free };
+      const contracted = inOrderOf(other.contract, x.contract);
+      const freeLast = (x.free.at(-1) ?? -1) > Math.max(...x.contract);
+      const [l, r] = freeLast ? [factor, y] : [y, factor];
+      const product = dotGeneral(l.value, r.value, {
+        batchA: l.batch,
+        batchB: r.batch,
+        contractA: l.contract,
+        contractB: r.contract,
+      });
+      const order = freeLast ? [...contracted, ...x.free] : [...x.free, ...contracted];
+      return transpose(product, inverse([...x.batch, ...order]));
     };
-    const dB = () => {
-      const product = dotGeneral(a, dy!, { batchA, batchB: batchY, contractA: freeA, contractB: freeAY });
-      const order = [...batchB, ...inOrderOf(contractA, contractB), ...freeB];
-      return transpose(product, inverse(order));
-    };
-    return [wants[0] ? dA() : null, wants[1] ? dB() : null];
+    return [wants[0] ? gradientOf(left, right) : null, wants[1] ? gradientOf(right, left) : null];
   },
   kernel: {
     kind: "lower",

@@ -18,7 +18,7 @@ import {
   subtract,
   where,
 } from "./elementwise.ts";
-import { matmul } from "./linalg.ts";
+import { einsum, matmul } from "./linalg.ts";
 import { argumentError, castTo, toBool, toFloat } from "./promote.ts";
 import { type Axis, mean, moments, sum } from "./reduce.ts";
 import { expandDims, oneHot, reshape, squeeze, transpose } from "./shape.ts";
@@ -172,7 +172,7 @@ export function attentionOfHeads(
   };
   const k = many(key);
   const v = many(value);
-  let logits = multiply(matmul(q, transpose(k, [0, 1, 3, 2])), scale ?? 1 / Math.sqrt(q.shape[3]));
+  let logits = multiply(einsum("nhtd,nhsd->nhts", q, k), scale ?? 1 / Math.sqrt(q.shape[3]));
   if (bias !== null) logits = add(logits, bias);
   const [t, s] = logits.shape.slice(2);
   const low = -0.7 * (q.dtype === "f16" ? 65504 : 3.4028234663852886e38);
