@@ -1,7 +1,8 @@
 /** Fusion: decides which values get memory, and groups them into kernels-to-be. */
-import type { Node, Value } from "../graph/node.ts";
+import type { Access, Node, Value } from "../graph/node.ts";
 import { topological } from "../graph/node.ts";
-import { sizeOf } from "../graph/types.ts";
+import { transposeOp } from "../graph/ops/view.ts";
+import { rowMajor, sameShape, sizeOf } from "../graph/types.ts";
 import { type Chain, commonRefinement, contiguous, emptyChain, isContiguous, prepend, through } from "./access.ts";
 
 /** Maps and row reductions over one iteration space of `rows × inner` elements, computed by one kernel. */
@@ -25,6 +26,8 @@ export interface LowerGroup {
   readonly node: Node;
   /** Maps applied to output 0 before it is stored, in order; the last one's value is what the group makes. */
   chain: Node[];
+  /** A transposition of that value by its stores: then its result is what the group makes. */
+  moved: Node | null;
 }
 export interface AssembleGroup {
   readonly kind: "assemble";
@@ -52,7 +55,7 @@ export function outputsOf(group: Group): Value[] {
     case "reduce":
       return group.members;
     case "lower": {
-      const last = group.chain[group.chain.length - 1];
+      const last = group.moved ?? group.chain[group.chain.length - 1];
       return last ? [last.outputs[0]] : [...group.node.outputs];
     }
     case "assemble":
@@ -258,8 +261,14 @@ function initialGroups(
         }
         buffers.add(chain[chain.length - 1].outputs[0]);
       }
-      groups.push({ kind: "lower", node: n, chain });
-    } else if (rule.kind === "region") groups.push({ kind: "lower", node: n, chain: [] });
+      const made = chain[chain.length - 1]?.outputs[0] ?? n.outputs[0];
+      const moved = roots.has(made) ? null : transposedBy(n, made, users, buffers);
+      if (moved) {
+        buffers.delete(made);
+        absorbed.add(moved.outputs[0]);
+      }
+      groups.push({ kind: "lower", node: n, chain, moved });
+    } else if (rule.kind === "region") groups.push({ kind: "lower", node: n, chain: [], moved: null });
     else if (rule.kind === "assemble") groups.push({ kind: "assemble", node: n });
     else if (rule.kind === "reduce") groups.push(reduceGroup(n));
   }
@@ -272,6 +281,23 @@ function initialGroups(
     }
   }
   return groups;
+}
+
+/** The transposition that alone wants what a contraction makes and is wanted in memory, if the contraction can store like that. */
+function transposedBy(n: Node, made: Value, users: Map<Value, Node[]>, buffers: Set<Value>): Node | null {
+  const rule = n.op.kernel;
+  const [t, another] = users.get(made) ?? [];
+  if (rule.kind !== "lower" || !rule.places || t?.op !== transposeOp || another) return null;
+  if (!buffers.has(t.outputs[0]) || !sameShape(made.shape, n.types[0].shape)) return null;
+  const types = n.inputs.map((v) => v.type);
+  return rule.places(layoutOf(t), types, n.attrs) ? t : null;
+}
+
+/** Where elements of a transposition's operand lie in its result. */
+export function layoutOf(transposition: Node): Access {
+  const { permutation } = transposition.attrs as { permutation: readonly number[] };
+  const own = rowMajor(transposition.types[0].shape);
+  return { shape: transposition.inputs[0].shape, strides: own.map((_, i) => own[permutation.indexOf(i)]), offset: 0 };
 }
 
 /** A reduction over trailing axes is a row loop; others get kernels of their own kind. */

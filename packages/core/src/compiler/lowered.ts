@@ -40,7 +40,8 @@ export interface Epilogue {
 }
 
 /**
- * Matrix product out[batch…, m, n] = Σk a[batch…, m, k]·b[batch…, k, n], f32, out contiguous.
+ * Matrix product out[batch…, m, n] = Σk a[batch…, m, k]·b[batch…, k, n], f32, out contiguous or with the strides given
+ * (`writesRows` in contract/dot.ts says where these are possible) and a stride of 1 along n.
  * Strides are in elements; a batch stride may be 0 (broadcast).
  */
 export interface DotSpec {
@@ -62,6 +63,7 @@ export interface DotSpec {
     readonly k: number;
     readonly n: number;
   };
+  readonly out?: { readonly batch: readonly number[]; readonly m: number };
 }
 
 /** Products on a matrix unit (`contract/matrix.ts`): an object, so that pages, which have none, do not carry its code. */

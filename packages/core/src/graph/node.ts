@@ -110,6 +110,8 @@ export interface LowerContext<A> {
   readonly profile: TargetProfile;
   /** Only for records with `epilogue: true`; null when there is nothing to fuse. */
   readonly epilogue: Epilogue | null;
+  /** How result 0 lies in memory, only where `places` agreed to it; null when it is contiguous. */
+  readonly layout: Access | null;
 }
 
 /**
@@ -154,6 +156,8 @@ export type KernelRule<A> =
       readonly kind: "lower";
       readonly lower: (context: LowerContext<A>) => Lowered;
       readonly accepts?: (input: number, access: Access, attrs: A) => boolean;
+      /** Whether result 0 may lie like this: then a transposition after the op needs no copy. */
+      readonly places?: (layout: Access, inputs: readonly TensorType[], attrs: A) => boolean;
       readonly epilogue?: boolean;
     }
   /** A loop or branch over regions, which the compiler lowers. Inputs and outputs are contiguous. */

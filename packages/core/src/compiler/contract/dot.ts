@@ -26,13 +26,13 @@ import { emitBlock } from "./tile.ts";
 /** The same product with as few batch axes as possible: those of extent 1 dropped, those that only extend m merged. */
 function normalised(spec: DotSpec): DotSpec {
   const axes = spec.batch
-    .map((extent, i) => ({ extent, a: spec.a.batch[i], b: spec.b.batch[i] }))
+    .map((extent, i) => ({ extent, a: spec.a.batch[i], b: spec.b.batch[i], out: spec.out?.batch[i] ?? 0 }))
     .filter((x) => x.extent !== 1);
   let m = spec.m;
   let aM = spec.a.m;
   while (axes.length > 0) {
     const last = axes[axes.length - 1];
-    if (last.b !== 0 || (m !== 1 && last.a !== m * aM)) break;
+    if (last.b !== 0 || spec.out || (m !== 1 && last.a !== m * aM)) break;
     if (m === 1) aM = last.a;
     m *= last.extent;
     axes.pop();
@@ -44,7 +44,13 @@ function normalised(spec: DotSpec): DotSpec {
     k: spec.k,
     a: { ...spec.a, m: aM, batch: axes.map((x) => x.a) },
     b: { ...spec.b, batch: axes.map((x) => x.b) },
+    ...(spec.out ? { out: { ...spec.out, batch: axes.map((x) => x.out) } } : {}),
   };
+}
+
+/** Whether rows of the result may lie anywhere: not in parts of a sum, dot products, and what may be a matrix unit's. */
+export function writesRows({ m, n, k }: DotSpec): boolean {
+  return Math.min(m, n) > 3 && partsOfK(m, n, k, Number.POSITIVE_INFINITY) === 1 && 2 * m * n * k < 2 ** 24;
 }
 
 /**
@@ -263,8 +269,16 @@ function product(
   withPart((k0, kb, sink) =>
     columnTask((column0, nb) =>
       rowTask((row0, mb) => {
+        const place = spec.out && affine(...batch.map((v, i) => scaled(v, spec.out!.batch[i])));
         const shifted: Sink = {
-          store: (row, column, value, valid) => sink.store(affine(batchRow, row), column, value, valid),
+          store: (row, column, value, valid) =>
+            sink.store(
+              affine(batchRow, row),
+              column,
+              value,
+              valid,
+              place && affine(place, scaled(row, spec.out!.m), column),
+            ),
           ...(sink.load ? { load: (row, column, n) => sink.load!(affine(batchRow, row), column, n) } : {}),
         };
         cut(row0, mb, column0, nb, k0, kb, shifted);

@@ -1,4 +1,4 @@
 /** Contractions: matrix products and convolutions lowered to LoopIR. */
 export { lowerConv, lowerConvInputGrad } from "./conv.ts";
-export { lowerDot } from "./dot.ts";
+export { lowerDot, writesRows } from "./dot.ts";
 export { lowerConvKernelGrad } from "./kernelgrad.ts";

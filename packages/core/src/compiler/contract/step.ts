@@ -37,9 +37,9 @@ export class Step {
   }
 }
 
-/** Stores finished results, seen as a row-major matrix. */
+/** Stores finished results, seen as a row-major matrix; `at` says where in memory, if that is somewhere else. */
 export interface Sink {
-  store(row: Index, column: Index, value: Operand, count: number): void;
+  store(row: Index, column: Index, value: Operand, count: number, at?: Index): void;
   /** What was stored; only where that is the sum itself, which may then go on. */
   load?(row: Index, column: Index, lanes: number): Operand;
 }
@@ -50,9 +50,9 @@ export function outputSink(step: Step, epilogue: Epilogue | null, rows: number, 
   const out = step.output(rows * columns, epilogue ? epilogue.outType : "f32");
   const { b } = step;
   return {
-    store(row, column, value, count) {
+    store(row, column, value, count, at = affine(scaled(row, columns), column)) {
       const result = epilogue ? epilogue.emit(b, value, extra, row, column) : value;
-      b.store(out, affine(scaled(row, columns), column), result, count < value.lanes ? { count } : {});
+      b.store(out, affine(at), result, count < value.lanes ? { count } : {});
     },
   };
 }

@@ -1,13 +1,14 @@
 /** Matrix products of any number of axes (dotGeneral). */
 
-import { lowerDot } from "../../compiler/contract/index.ts";
+import { lowerDot, writesRows } from "../../compiler/contract/index.ts";
 import { lowerIntegerDot } from "../../compiler/integer-dot.ts";
 import type { DotSpec } from "../../compiler/lowered.ts";
 import { type Access, apply1, type OpRecord, type Value } from "../node.ts";
 import { type Reference, refArray } from "../reference/array.ts";
 import { normalizeAxis, rowMajor, type Shape, sizeOf, type TensorType } from "../types.ts";
+import { add } from "./binary.ts";
 import { cast } from "./cast.ts";
-import { formatType, isDType, opError, requireSameDType, shapeError } from "./common.ts";
+import { formatType, fullLike, isDType, opError, requireSameDType, shapeError } from "./common.ts";
 import { floats, integers, literal, type Sample, type Samples } from "./sample.ts";
 import { abs } from "./unary.ts";
 import { reshape, transpose } from "./view.ts";
@@ -52,7 +53,13 @@ function dotShape(a: Shape, b: Shape, { batchA, batchB, contractA, contractB }: 
   ];
 }
 
-function dotSpec(accessA: Access, accessB: Access, sizes: readonly number[], attrs: DotAttrs): DotSpec {
+function dotSpec(
+  accessA: Access,
+  accessB: Access,
+  sizes: readonly number[],
+  attrs: DotAttrs,
+  layout: Access | null = null,
+): DotSpec {
   const { batchA, batchB, contractA, contractB } = attrs;
   const a = matrixStrides(accessA, batchA, contractA);
   const b = matrixStrides(accessB, batchB, contractB);
@@ -65,7 +72,14 @@ function dotSpec(accessA: Access, accessB: Access, sizes: readonly number[], att
     k: extent(accessA, contractA),
     a: { size: sizes[0], offset: accessA.offset, batch: a.batch, m: a.free, k: a.inner },
     b: { size: sizes[1], offset: accessB.offset, batch: b.batch, k: b.inner, n: b.free },
+    ...(layout ? { out: rowStrides(layout, batchA.length) } : {}),
   };
+}
+
+/** Strides of a result [batch…, free axes of a…, columns]; an m of 0 where its rows have no stride. */
+function rowStrides({ shape, strides }: Access, batch: number) {
+  const rows = shape.map((_, i) => i).slice(batch, -1);
+  return { batch: strides.slice(0, batch), m: mergedStride(shape, strides, rows) ?? 0 };
 }
 
 /**
@@ -123,8 +137,13 @@ export const dotGeneralOp: OpRecord<DotAttrs> = {
       const m = matrixStrides(access, input === 0 ? batchA : batchB, input === 0 ? contractA : contractB);
       return m !== null && m.free > 0 && m.inner > 0 && (m.free === 1 || m.inner === 1) && m.batch.every((s) => s >= 0);
     },
-    lower: ({ attrs, inputs: [a, b], outputs: [out], profile, epilogue }) => {
-      const spec = dotSpec(a.access, b.access, [a.size, b.size], attrs);
+    places: (layout, [a, b], attrs) => {
+      if (a.dtype !== "f32" || layout.strides.at(-1) !== 1) return false;
+      const spec = dotSpec(contiguous(a.shape), contiguous(b.shape), [0, 0], attrs, layout);
+      return spec.out!.m > 0 && writesRows(spec);
+    },
+    lower: ({ attrs, inputs: [a, b], outputs: [out], profile, epilogue, layout }) => {
+      const spec = dotSpec(a.access, b.access, [a.size, b.size], attrs, layout);
       return out.dtype === "f32"
         ? lowerDot(spec, profile, epilogue)
         : lowerIntegerDot(spec, out.dtype as "i32" | "u32", profile, epilogue);
@@ -285,6 +304,12 @@ function dotSample(name: string, a: Shape, b: Shape, attrs: DotAttrs, extra: Par
     ...extra,
   };
 }
+function headsSample(name: string, after: (x: Value) => Value): Sample {
+  const attrs = { batchA: [0, 1], batchB: [0, 1], contractA: [3], contractB: [3] };
+  const build = (x: Value, y: Value) => after(dotGeneral(x, y, attrs));
+  const sum = { terms: 5, magnitude: (x: Value, y: Value) => build(abs(x), abs(y)) };
+  return dotSample(name, [2, 3, 7, 5], [2, 3, 18, 5], attrs, { build, sum });
+}
 const plain = (contractA: number, contractB: number): DotAttrs => ({
   batchA: [],
   batchB: [],
@@ -327,6 +352,8 @@ export const samples: Samples = {
       contractA: [3],
       contractB: [3],
     }),
+    headsSample("heads side by side", (x) => transpose(x, [0, 2, 1, 3])),
+    headsSample("heads side by side, with a bias", (x) => transpose(add(x, fullLike(x, 1)), [2, 0, 1, 3])),
     dotSample("odd sizes", [13, 29], [29, 19], plain(1, 0), { gradient: false }),
     dotSample("larger than a tile", [70, 130], [130, 66], plain(1, 0), { gradient: false }),
     dotSample("long sum", [3, 2051], [2051, 5], plain(1, 0), { gradient: false }),
