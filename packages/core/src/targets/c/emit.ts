@@ -49,6 +49,24 @@ function usesTiles(stmts: readonly Stmt[]): boolean {
   return found;
 }
 
+/** Bytes of a result from which on it is gone from the caches before anybody reads it (twice a second-level cache). */
+const leastStreamed = 4_000_000;
+
+/**
+ * Results whose whole lines go straight to memory: large ones that the kernel does not read again. Otherwise the processor
+ * would read every line before it is overwritten, and throw others out of the caches.
+ */
+function streamedBuffers({ buffers, body }: Kernel, { lanes }: COptions): Set<Buffer> {
+  const large = (b: Buffer) =>
+    b.access === "write" && storageBytes[b.type] === 4 && b.size * storageBytes[b.type] >= leastStreamed;
+  const streamed = new Set(lanes === 16 ? buffers.filter(large) : []);
+  if (streamed.size > 0)
+    visit(body, (s) => {
+      if (s.kind !== "store" && "buffer" in s) streamed.delete(s.buffer);
+    });
+  return streamed;
+}
+
 /** A float literal with the exact value. */
 function floatLiteral(x: number): string {
   if (Number.isNaN(x)) return '__builtin_nanf("")';
@@ -64,11 +82,13 @@ class KernelEmitter {
   private readonly kernel: Kernel;
   private readonly options: COptions;
   private readonly lines: string[] = [];
+  private readonly streamed: ReadonlySet<Buffer>;
   private indent = "  ";
 
   constructor(kernel: Kernel, options: COptions) {
     this.kernel = kernel;
     this.options = options;
+    this.streamed = streamedBuffers(kernel, options);
   }
 
   emit(): string {
@@ -100,6 +120,7 @@ class KernelEmitter {
     });
     this.push("}");
     if (tiles) this.push("TILES_END;");
+    if (this.streamed.size > 0) this.push("STREAM_END;");
     for (const b of kernel.buffers) this.push(`(void)b${b.id};`);
     this.lines.push("}");
     return this.lines.join("\n");
@@ -352,7 +373,11 @@ class KernelEmitter {
       const x = this.ref(value, r, w);
       if (w === 1) this.push(`b${buffer.id}[${this.address(at)}] = ${narrow(x)};`);
       else if (stride === 1 && wide && (r + 1) * w <= count)
-        this.push(`*(${letter[value.type]}${w}u *)(b${buffer.id} + (${this.address(at, r * w)})) = ${x};`);
+        this.push(
+          w === 16 && this.streamed.has(buffer)
+            ? `stream_${letter[value.type]}16(b${buffer.id} + (${this.address(at, r * w)}), ${x});`
+            : `*(${letter[value.type]}${w}u *)(b${buffer.id} + (${this.address(at, r * w)})) = ${x};`,
+        );
       else if (stride === 1 && storageBytes[buffer.type] === 1 && (r + 1) * w <= count)
         this.push(`store_bytes_${w}((uint8_t *)b${buffer.id} + (${this.address(at, r * w)}), (i${w})${x});`);
       else {

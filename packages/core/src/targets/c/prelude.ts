@@ -28,6 +28,7 @@ export function prelude(fma: boolean): string {
       : "INLINE f1 fma_1(f1 a, f1 b, f1 c) { return a * b + c; }",
     halves,
     matrixUnit,
+    streams,
     "",
   ].join("\n");
 }
@@ -277,6 +278,20 @@ function vectors(n: number, fma: boolean): string {
  * The matrix unit of x86 (AMX). Eight registers of 16 rows of 64 bytes, used by number. They are assembly rather than
  * intrinsics because those of GCC do not say that they read and write memory.
  */
+/** Whole lines past the caches; those across two lines as usual. The fence makes them visible before the kernel counts as done. */
+const streams = [
+  "#if defined(__AVX512F__)",
+  ...["f", "i", "u"].map(
+    (t) =>
+      `INLINE void stream_${t}16(void *p, ${t}16 x) { if ((uintptr_t)p % 64) *(${t}16u *)p = x; else _mm512_stream_si512(p, (__m512i)x); }`,
+  ),
+  "#define STREAM_END _mm_sfence()",
+  "#else",
+  ...["f", "i", "u"].map((t) => `INLINE void stream_${t}16(void *p, ${t}16 x) { *(${t}16u *)p = x; }`),
+  "#define STREAM_END",
+  "#endif",
+].join("\n");
+
 const matrixUnit = `
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__)
 typedef struct { uint8_t palette, start, reserved[14]; uint16_t columns[16]; uint8_t rows[16]; } tile_shapes;
