@@ -265,21 +265,17 @@ function buildProgram(
   slots: number,
 ): LoopProgram {
   const kernels: Kernel[] = [];
-  const known = new Map<string, { readonly index: number; readonly kernel: Kernel; text: string | null }[]>();
+  const known = new Map<string, number[]>();
   let scratch = 0;
   const indexOf = (kernel: Kernel): number => {
-    // Kernels that differ nearly always differ in their sizes; their text is long and made only when they do not.
+    // Kernels that differ nearly always differ in their sizes.
     const sizes = `${kernel.grid.map((v) => v.extent)}|${kernel.buffers.map((b) => b.size)}|${kernel.body.length}`;
     const similar = known.get(sizes) ?? [];
     known.set(sizes, similar);
-    const text = similar.length > 0 ? textOf(kernel) : null;
-    const same = similar.find((k) => {
-      k.text ??= textOf(k.kernel);
-      return k.text === text;
-    });
-    if (same) return same.index;
+    const same = similar.find((i) => sameCode(kernels[i], kernel));
+    if (same !== undefined) return same;
     const index = kernels.push(kernel) - 1;
-    similar.push({ index, kernel, text });
+    similar.push(index);
     scratch = Math.max(scratch, scratchBytes(kernel));
     return index;
   };
@@ -292,9 +288,22 @@ function buildProgram(
   return { kernels, stages: makeStages(calls, kernels), arenaBytes, constants: blob, scratchBytes: scratch, slots };
 }
 
-/** Equal for kernels that compute the same, whatever their names. */
-function textOf(kernel: Kernel): string {
-  return JSON.stringify([kernel.buffers, kernel.grid, kernel.body], (_, v) =>
-    typeof v === "number" && (!Number.isFinite(v) || Object.is(v, -0)) ? `${Object.is(v, -0) ? "-0" : v}` : v,
-  );
+/** Whether two kernels compute the same, whatever their names. */
+function sameCode(a: Kernel, b: Kernel): boolean {
+  return sameData(a.body, b.body) && sameData(a.grid, b.grid) && sameData(a.buffers, b.buffers);
+}
+
+/** Numbers, strings, and arrays and records of such. */
+function sameData(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a)) {
+    if (!Array.isArray(b) || a.length !== b.length) return false;
+    for (let i = 0; i < a.length; i++) if (!sameData(a[i], b[i])) return false;
+    return true;
+  }
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  for (const k of keys) if (!sameData(a[k as keyof typeof a], b[k as keyof typeof b])) return false;
+  return true;
 }

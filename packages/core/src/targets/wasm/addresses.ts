@@ -1,7 +1,6 @@
 /** Plans how a kernel addresses memory: pointers that loops advance, shared by all accesses that walk the same way. */
-import type { Affine, Buffer, Kernel, LoopVar, Stmt } from "../../compiler/loopir.ts";
+import type { Affine, AffineTerm, Buffer, Kernel, LoopVar, Stmt } from "../../compiler/loopir.ts";
 import { storageBytes } from "../../compiler/loopir.ts";
-import { accessOf } from "./uses.ts";
 
 /**
  * A node of a tree of pointers: a buffer's base plus a constant at the root, then one step for each variable, outermost
@@ -22,6 +21,12 @@ export class Pointer {
     this.variable = variable;
     this.bytes = bytes;
   }
+
+  /** The child that gains so many bytes with this variable, if there is one. */
+  step(variable: LoopVar, bytes: number): Pointer | undefined {
+    for (const p of this.children) if (p.variable === variable && p.bytes === bytes) return p;
+    return undefined;
+  }
 }
 
 /** Where a statement finds its memory: `offset` bytes after the pointer. */
@@ -39,6 +44,25 @@ export interface LoopPlan {
 
 type Loop = Extract<Stmt, { kind: "loop" }>;
 
+/** Accesses that share a pointer, and the smallest of their constants. */
+interface Sharing {
+  readonly buffer: Buffer;
+  readonly terms: readonly AffineTerm[];
+  readonly stmts: Stmt[];
+  smallest: number;
+}
+
+/** Equal but for the order; a variable has one term. */
+function sameTerms(a: readonly AffineTerm[], b: readonly AffineTerm[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    let k = 0;
+    while (k < b.length && b[k].variable !== a[i].variable) k++;
+    if (k === b.length || b[k].stride !== a[i].stride) return false;
+  }
+  return true;
+}
+
 export class AddressPlan {
   readonly places = new Map<Stmt, Place>();
   readonly loops = new Map<Stmt, LoopPlan>();
@@ -52,7 +76,7 @@ export class AddressPlan {
 
   constructor(kernel: Kernel, body: readonly Stmt[]) {
     for (const [i, v] of kernel.grid.entries()) this.depths.set(v, i);
-    this.planFolds(body, new Map());
+    this.planFolds(body);
     this.walk(body);
   }
 
@@ -61,35 +85,48 @@ export class AddressPlan {
    * below their buffer or walk downwards therefore get a pointer that contains the smallest constant among those that
    * share it. They share it only under the same conditions: the smallest one may be guarded because it is outside.
    */
-  private planFolds(stmts: readonly Stmt[], groups: Map<string, { stmt: Stmt; at: Affine }[]>): void {
-    for (const stmt of stmts) {
-      if (stmt.kind === "loop") this.planFolds(stmt.body, groups);
-      else if (stmt.kind === "while") {
-        this.guarded(stmt.test);
-        this.guarded(stmt.body);
-      } else if (stmt.kind === "if") {
-        this.guarded(stmt.then);
-        if (stmt.otherwise) this.guarded(stmt.otherwise);
-      }
-      const a = accessOf(stmt);
-      if (!a) continue;
-      const terms = a.at.terms.map((t) => `${t.variable.id}*${t.stride}`);
-      const key = `${a.buffer.id} ${terms.length > 1 ? terms.sort().join(" ") : terms[0]}`;
-      const group = groups.get(key);
-      if (group) group.push({ stmt, at: a.at });
-      else groups.set(key, [{ stmt, at: a.at }]);
-    }
-    for (const group of groups.values()) {
-      let smallest = 0;
-      const down = group[0].at.terms.some((t) => t.stride < 0);
-      group.forEach(({ at }, i) => {
-        smallest = down && i === 0 ? at.constant : Math.min(smallest, at.constant);
-      });
-      if (smallest !== 0) for (const { stmt } of group) this.folds.set(stmt, smallest);
+  private planFolds(stmts: readonly Stmt[]): void {
+    const groups: Sharing[] = [];
+    this.collect(stmts, groups);
+    for (const { stmts, smallest } of groups) {
+      if (smallest !== 0) for (const stmt of stmts) this.folds.set(stmt, smallest);
     }
   }
-  private guarded(stmts: readonly Stmt[]): void {
-    this.planFolds(stmts, new Map());
+  private collect(stmts: readonly Stmt[], groups: Sharing[]): void {
+    for (const stmt of stmts) {
+      switch (stmt.kind) {
+        case "loop":
+          this.collect(stmt.body, groups);
+          break;
+        case "while":
+          this.planFolds(stmt.test);
+          this.planFolds(stmt.body);
+          break;
+        case "if":
+          this.planFolds(stmt.then);
+          if (stmt.otherwise) this.planFolds(stmt.otherwise);
+          break;
+        case "load":
+        case "gather":
+        case "store":
+        case "prefetch": {
+          const { buffer, at } = stmt;
+          // The latest groups first: neighbours in the code mostly share.
+          let i = groups.length - 1;
+          while (i >= 0 && !(groups[i].buffer === buffer && sameTerms(groups[i].terms, at.terms))) i--;
+          if (i >= 0) {
+            groups[i].stmts.push(stmt);
+            groups[i].smallest = Math.min(groups[i].smallest, at.constant);
+          } else {
+            const down = at.terms.some((t) => t.stride < 0);
+            const smallest = down ? at.constant : Math.min(0, at.constant);
+            groups.push({ buffer, terms: at.terms, stmts: [stmt], smallest });
+          }
+          break;
+        }
+        default:
+      }
+    }
   }
 
   private walk(stmts: readonly Stmt[]): void {
@@ -135,24 +172,18 @@ export class AddressPlan {
   private place(stmt: Stmt, buffer: Buffer, at: Affine): void {
     const size = storageBytes[buffer.type];
     const folded = (this.folds.get(stmt) ?? 0) * size;
-    const known = this.roots.find((p) => p.buffer === buffer && p.bytes === folded);
-    let pointer = known ?? new Pointer(buffer, null, null, folded);
-    if (!known) this.roots.push(pointer);
-    const terms =
-      at.terms.length < 2
-        ? at.terms
-        : [...at.terms].sort((a, b) => this.depths.get(a.variable)! - this.depths.get(b.variable)!);
+    let pointer = this.root(buffer, folded);
     let task: Pointer | null = pointer;
-    for (const { variable, stride } of terms) {
+    for (const { variable, stride } of this.outermostFirst(at.terms)) {
       const bytes = stride * size;
       const loop = this.enclosing.get(variable);
       if (loop && task) {
         this.tasks.add(task);
         task = null;
       }
-      const shared: Pointer | undefined = pointer.children.find((p) => p.variable === variable && p.bytes === bytes);
-      const child = shared ?? new Pointer(buffer, pointer, variable, bytes);
-      if (!shared) {
+      let child = pointer.step(variable, bytes);
+      if (!child) {
+        child = new Pointer(buffer, pointer, variable, bytes);
         pointer.children.push(child);
         loop?.pointers.push(child);
       }
@@ -161,5 +192,24 @@ export class AddressPlan {
     }
     if (task) this.tasks.add(task);
     this.places.set(stmt, { pointer, offset: at.constant * size - folded });
+  }
+
+  private root(buffer: Buffer, bytes: number): Pointer {
+    for (const p of this.roots) if (p.buffer === buffer && p.bytes === bytes) return p;
+    const made = new Pointer(buffer, null, null, bytes);
+    this.roots.push(made);
+    return made;
+  }
+
+  private outermostFirst(terms: readonly AffineTerm[]): readonly AffineTerm[] {
+    if (terms.length < 2) return terms;
+    const sorted: AffineTerm[] = [];
+    for (const term of terms) {
+      const depth = this.depths.get(term.variable)!;
+      let i = sorted.length;
+      for (; i > 0 && this.depths.get(sorted[i - 1].variable)! > depth; i--) sorted[i] = sorted[i - 1];
+      sorted[i] = term;
+    }
+    return sorted;
   }
 }

@@ -236,7 +236,8 @@ export class KernelEmitter {
   define(dst: Local, code: (r: number) => void): void {
     const type = this.wasmType(dst.type, dst.lanes);
     const locals: number[] = [];
-    for (let r = 0; r < this.registerCount(dst.lanes); r++) {
+    const count = this.registerCount(dst.lanes);
+    for (let r = 0; r < count; r++) {
       this.packing = this.pairs?.holds(dst, r) === true;
       code(r);
       const local = this.w.local(type);
@@ -300,11 +301,11 @@ export class KernelEmitter {
   // ---- statements
 
   /** `then` may still use what the block defines. */
-  private block(stmts: readonly Stmt[], then: () => void = () => {}): void {
+  private block(stmts: readonly Stmt[], then?: () => void): void {
     const outer = this.blockLocals;
     this.blockLocals = [];
     for (const s of stmts) this.stmt(s);
-    then();
+    then?.();
     for (const local of this.blockLocals) {
       this.forget(local);
       this.w.release(local);

@@ -1,13 +1,5 @@
 /** Walks over LoopIR statements: what they define and use, and which are dead. */
-import {
-  type Affine,
-  type Buffer,
-  type Const,
-  type Local,
-  type Operand,
-  type Stmt,
-  visit,
-} from "../../compiler/loopir.ts";
+import { type Const, type Local, type Operand, type Stmt, visit } from "../../compiler/loopir.ts";
 
 /** The local a statement defines without other effects. */
 export function pureResult(s: Stmt): Local | null {
@@ -29,8 +21,8 @@ export function pureResult(s: Stmt): Local | null {
   }
 }
 
-export function operandsOf(s: Stmt): Operand[] {
-  const at = (a: Affine): Operand[] => (a.dynamic ? [a.dynamic] : []);
+/** Calls `each` for what a statement reads. */
+export function visitOperands(s: Stmt, each: (x: Operand) => void): void {
   switch (s.kind) {
     case "unary":
     case "convert":
@@ -40,57 +32,74 @@ export function operandsOf(s: Stmt): Operand[] {
     case "extract":
     case "broadcastLane":
     case "half":
-      return [s.a];
+      each(s.a);
+      return;
     case "binary":
     case "compare":
     case "zip":
-      return [s.a, s.b];
+      each(s.a);
+      each(s.b);
+      return;
     case "fma":
-      return [s.a, s.b, s.c];
+      each(s.a);
+      each(s.b);
+      each(s.c);
+      return;
     case "select":
-      return [s.mask, s.a, s.b];
+      each(s.mask);
+      each(s.a);
+      each(s.b);
+      return;
     case "iota":
     case "loop":
     case "tileZero":
     case "tileDot":
-      return [];
+      return;
     case "index":
     case "load":
     case "prefetch":
     case "tileLoad":
     case "tileStore":
-      return at(s.at);
+      break;
     case "gather":
-      return [s.indices, ...at(s.at)];
+      each(s.indices);
+      break;
     case "store":
-      return [s.value, ...at(s.at)];
+      each(s.value);
+      break;
     case "var":
-      return [s.init];
+      each(s.init);
+      return;
     case "assign":
-      return [s.value];
+      each(s.value);
+      return;
     case "if":
     case "while":
-      return [s.condition];
+      each(s.condition);
+      return;
     default:
-      return s satisfies never;
+      s satisfies never;
+      return;
   }
+  if (s.at.dynamic) each(s.at.dynamic);
 }
 
-/** The memory a statement addresses. */
-export function accessOf(s: Stmt): { buffer: Buffer; at: Affine } | null {
-  switch (s.kind) {
-    case "load":
-    case "gather":
-    case "store":
-    case "prefetch":
-      return s;
-    default:
-      return null;
-  }
+export function operandsOf(s: Stmt): Operand[] {
+  const out: Operand[] = [];
+  visitOperands(s, (x) => out.push(x));
+  return out;
 }
 
 /** Statements without those whose result nobody uses. Definitions come before uses, so one pass from the end is enough. */
-export function withoutDead(stmts: readonly Stmt[], used: Set<number> = new Set()): Stmt[] {
+export function withoutDead(stmts: readonly Stmt[]): Stmt[] {
+  const used = new Set<number>();
+  return living(stmts, used, (x) => {
+    if (x.kind === "local") used.add(x.id);
+  });
+}
+
+/** `use` adds a local to `used`. */
+function living(stmts: readonly Stmt[], used: Set<number>, use: (x: Operand) => void): Stmt[] {
   const out: Stmt[] = [];
   for (let i = stmts.length - 1; i >= 0; i--) {
     const s = stmts[i];
@@ -98,16 +107,16 @@ export function withoutDead(stmts: readonly Stmt[], used: Set<number> = new Set(
     if (dst && !used.has(dst.id)) continue;
     let kept: Stmt = s;
     // Inner blocks first: they are later in the program than the condition.
-    if (s.kind === "loop") kept = { ...s, body: withoutDead(s.body, used) };
+    if (s.kind === "loop") kept = { ...s, body: living(s.body, used, use) };
     else if (s.kind === "while") {
-      const body = withoutDead(s.body, used);
-      if (s.condition.kind === "local") used.add(s.condition.id);
-      kept = { ...s, body, test: withoutDead(s.test, used) };
+      const body = living(s.body, used, use);
+      use(s.condition);
+      kept = { ...s, body, test: living(s.test, used, use) };
     } else if (s.kind === "if") {
-      const then = withoutDead(s.then, used);
-      kept = s.otherwise ? { ...s, then, otherwise: withoutDead(s.otherwise, used) } : { ...s, then };
+      const then = living(s.then, used, use);
+      kept = s.otherwise ? { ...s, then, otherwise: living(s.otherwise, used, use) } : { ...s, then };
     }
-    for (const x of operandsOf(s)) if (x.kind === "local") used.add(x.id);
+    visitOperands(s, use);
     if (s.kind === "assign") used.add(s.dst.id);
     out.push(kept);
   }
@@ -117,15 +126,17 @@ export function withoutDead(stmts: readonly Stmt[], used: Set<number> = new Set(
 /** Vector constants by how often loops use them. */
 export function loopConstants(stmts: readonly Stmt[]): Const[] {
   const counts = new Map<string, { constant: Const; uses: number }>();
+  let loops = 0;
+  const count = (x: Operand): void => {
+    if (x.kind !== "const" || x.lanes === 1) return;
+    const key = constantKey(x);
+    const known = counts.get(key);
+    if (known) known.uses += loops;
+    else counts.set(key, { constant: x, uses: loops });
+  };
   visit(stmts, (s, depth) => {
-    if (depth === 0) return;
-    for (const x of operandsOf(s)) {
-      if (x.kind !== "const" || x.lanes === 1) continue;
-      const key = constantKey(x);
-      const known = counts.get(key);
-      if (known) known.uses += depth;
-      else counts.set(key, { constant: x, uses: depth });
-    }
+    loops = depth;
+    if (depth > 0) visitOperands(s, count);
   });
   return [...counts.values()].sort((a, b) => b.uses - a.uses).map((c) => c.constant);
 }

@@ -57,20 +57,25 @@ export class Writer {
       this.lastSet = -1;
       return this;
     }
-    this.bytes.push(0x20);
-    return this.leb(local);
+    return this.withLocal(0x20, local);
   }
   set(local: number): this {
     this.lastSet = local;
     this.atSet = this.bytes.length;
-    this.bytes.push(0x21);
-    this.leb(local);
+    this.withLocal(0x21, local);
     this.afterSet = this.bytes.length;
     return this;
   }
   tee(local: number): this {
-    this.bytes.push(0x22);
-    return this.leb(local);
+    return this.withLocal(0x22, local);
+  }
+  private withLocal(opcode: number, local: number): this {
+    if (local > 127) {
+      this.bytes.push(opcode);
+      return this.leb(local);
+    }
+    this.bytes.push(opcode, local);
+    return this;
   }
   i32(value: number): this {
     this.bytes.push(0x41);
@@ -102,8 +107,10 @@ export class Writer {
     return this;
   }
   simd(opcode: number): this {
-    this.bytes.push(0xfd);
-    return this.leb(opcode);
+    // Opcodes have at most 14 bits.
+    if (opcode < 128) this.bytes.push(0xfd, opcode);
+    else this.bytes.push(0xfd, (opcode & 127) | 128, opcode >> 7);
+    return this;
   }
   lane(opcode: number, lane: number): this {
     this.simd(opcode);
