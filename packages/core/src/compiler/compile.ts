@@ -201,8 +201,10 @@ function planInPlace(
   const isOld = (v: Value) =>
     v.node.op.name === "variable" && (v.node.attrs as { variable: VariableRef }).variable === w.variable;
   const readers = groups.filter((g) => g !== group && [...reads.get(g)!].some(isOld));
-  const after = successors(group, groups, maker, reads, constraints);
-  if (readers.some((r) => after.has(r))) return false;
+  if (readers.length > 0) {
+    const after = successors(group, groups, maker, reads, constraints);
+    if (readers.some((r) => after.has(r))) return false;
+  }
   if ([...reads.get(group)!].some(isOld)) {
     if (group.kind !== "loop" || group.members.some((m) => m.node.op.kernel.kind === "reduce")) return false;
     for (const m of group.members) {

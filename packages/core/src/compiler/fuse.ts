@@ -87,9 +87,9 @@ export function leavesOf(
   visitMap?: (n: Node, chain: Chain) => void,
 ): Leaf[] {
   const leaves: Leaf[] = [];
-  const seen = new Set<string>();
+  const seen = new Set<Value | string>();
   const visit = (v: Value, chain: Chain, top: boolean): void => {
-    const key = `${v.node.id}.${v.index}|${chain.key}`;
+    const key = chain.node ? `${v.node.id}.${v.index}|${chain.key}` : v;
     if (seen.has(key)) return;
     seen.add(key);
     if (!top && isBuffer(v)) {
@@ -323,7 +323,11 @@ function epilogueChain(n: Node, buffers: Set<Value>, users: Map<Value, Node[]>, 
   const shape = n.types[0].shape;
   const size = sizeOf(shape);
   const columns = shape[shape.length - 1] ?? 1;
-  const before = ancestors(n);
+  let ancestors: Set<Node> | null = null;
+  const before = (x: Node): boolean => {
+    ancestors ??= new Set(topological(n.inputs));
+    return ancestors.has(x);
+  };
   let at = n.outputs[0];
   for (;;) {
     if (roots.has(at)) break;
@@ -356,7 +360,13 @@ function epilogueChain(n: Node, buffers: Set<Value>, users: Map<Value, Node[]>, 
 }
 
 /** Operands an epilogue can address: scalars, vectors over the columns, or tensors of the same elements, made before. */
-function epilogueOperand(v: Value, size: number, columns: number, buffers: Set<Value>, before: Set<Node>): boolean {
+function epilogueOperand(
+  v: Value,
+  size: number,
+  columns: number,
+  buffers: Set<Value>,
+  before: (x: Node) => boolean,
+): boolean {
   const { base, chain } = baseOf(v);
   const scalarConstant = base.node.op.name === "constant" && sizeOf(base.shape) === 1;
   if (scalarConstant) return true;
@@ -365,7 +375,7 @@ function epilogueOperand(v: Value, size: number, columns: number, buffers: Set<V
     if (chain.node) return false;
     return base.node.inputs.every((i) => epilogueOperand(i, size, columns, buffers, before));
   }
-  if (base.node.op.kernel.kind !== "source" && !before.has(base.node)) return false;
+  if (base.node.op.kernel.kind !== "source" && !before(base.node)) return false;
   const access = through(contiguous(base.shape), chain);
   if ("blocked" in access) return false;
   return epilogueIndex(access, columns) !== null;
@@ -388,10 +398,6 @@ export function epilogueIndex(
     return { kind: "columns", offset };
   }
   return null;
-}
-
-function ancestors(n: Node): Set<Node> {
-  return new Set(topological(n.inputs));
 }
 
 /** Values with memory that a group reads. */
@@ -531,8 +537,8 @@ function mergeGroups(
 }
 
 interface Dependencies {
-  readonly needs: ReadonlyMap<Group, ReadonlySet<Group>>;
-  readonly readers: ReadonlyMap<Group, ReadonlySet<Group>>;
+  readonly needs: ReadonlyMap<Group, readonly Group[]>;
+  readonly readers: ReadonlyMap<Group, readonly Group[]>;
   /** Groups that read a source value. */
   readonly sourceReaders: ReadonlyMap<Value, readonly Group[]>;
   readonly sources: ReadonlyMap<Group, readonly Value[]>;
@@ -541,12 +547,12 @@ interface Dependencies {
 function groupDependencies(list: readonly Group[], reads: (g: Group) => Set<Value>): Dependencies {
   const maker = new Map<Value, Group>();
   for (const g of list) for (const v of outputsOf(g)) maker.set(v, g);
-  const readers = new Map<Group, Set<Group>>();
-  const needs = new Map<Group, Set<Group>>();
+  const readers = new Map<Group, Group[]>();
+  const needs = new Map<Group, Group[]>();
   const sourceReaders = new Map<Value, Group[]>();
   const sources = new Map<Group, Value[]>();
   for (const g of list) {
-    const made = new Set<Group>();
+    const made: Group[] = [];
     const own: Value[] = [];
     for (const v of reads(g)) {
       const m = maker.get(v);
@@ -555,14 +561,11 @@ function groupDependencies(list: readonly Group[], reads: (g: Group) => Set<Valu
         const r = sourceReaders.get(v);
         if (r) r.push(g);
         else sourceReaders.set(v, [g]);
-      } else if (m !== g) {
-        made.add(m);
-        let r = readers.get(m);
-        if (!r) {
-          r = new Set();
-          readers.set(m, r);
-        }
-        r.add(g);
+      } else if (m !== g && !made.includes(m)) {
+        made.push(m);
+        const r = readers.get(m);
+        if (r) r.push(g);
+        else readers.set(m, [g]);
       }
     }
     needs.set(g, made);

@@ -46,7 +46,6 @@ type Loop = Extract<Stmt, { kind: "loop" }>;
 
 /** Accesses that share a pointer, and the smallest of their constants. */
 interface Sharing {
-  readonly buffer: Buffer;
   readonly terms: readonly AffineTerm[];
   readonly stmts: Stmt[];
   smallest: number;
@@ -54,6 +53,7 @@ interface Sharing {
 
 /** Equal but for the order; a variable has one term. */
 function sameTerms(a: readonly AffineTerm[], b: readonly AffineTerm[]): boolean {
+  if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) {
     let k = 0;
@@ -86,17 +86,17 @@ export class AddressPlan {
    * share it. They share it only under the same conditions: the smallest one may be guarded because it is outside.
    */
   private planFolds(stmts: readonly Stmt[]): void {
-    const groups: Sharing[] = [];
-    this.collect(stmts, groups);
-    for (const { stmts, smallest } of groups) {
-      if (smallest !== 0) for (const stmt of stmts) this.folds.set(stmt, smallest);
-    }
+    const sharing = new Map<Buffer, Sharing[]>();
+    this.collect(stmts, sharing);
+    for (const groups of sharing.values())
+      for (const { stmts, smallest } of groups)
+        if (smallest !== 0) for (const stmt of stmts) this.folds.set(stmt, smallest);
   }
-  private collect(stmts: readonly Stmt[], groups: Sharing[]): void {
+  private collect(stmts: readonly Stmt[], sharing: Map<Buffer, Sharing[]>): void {
     for (const stmt of stmts) {
       switch (stmt.kind) {
         case "loop":
-          this.collect(stmt.body, groups);
+          this.collect(stmt.body, sharing);
           break;
         case "while":
           this.planFolds(stmt.test);
@@ -111,16 +111,20 @@ export class AddressPlan {
         case "store":
         case "prefetch": {
           const { buffer, at } = stmt;
+          let groups = sharing.get(buffer);
+          if (!groups) {
+            groups = [];
+            sharing.set(buffer, groups);
+          }
           // The latest groups first: neighbours in the code mostly share.
           let i = groups.length - 1;
-          while (i >= 0 && !(groups[i].buffer === buffer && sameTerms(groups[i].terms, at.terms))) i--;
+          while (i >= 0 && !sameTerms(groups[i].terms, at.terms)) i--;
           if (i >= 0) {
             groups[i].stmts.push(stmt);
             groups[i].smallest = Math.min(groups[i].smallest, at.constant);
           } else {
             const down = at.terms.some((t) => t.stride < 0);
-            const smallest = down ? at.constant : Math.min(0, at.constant);
-            groups.push({ buffer, terms: at.terms, stmts: [stmt], smallest });
+            groups.push({ terms: at.terms, stmts: [stmt], smallest: down ? at.constant : Math.min(0, at.constant) });
           }
           break;
         }
