@@ -51,6 +51,32 @@ interface Sharing {
   smallest: number;
 }
 
+/** Whether some access begins below its buffer or walks downwards. */
+function goesBelow(stmts: readonly Stmt[]): boolean {
+  for (const s of stmts) {
+    switch (s.kind) {
+      case "loop":
+        if (goesBelow(s.body)) return true;
+        break;
+      case "while":
+        if (goesBelow(s.test) || goesBelow(s.body)) return true;
+        break;
+      case "if":
+        if (goesBelow(s.then) || (s.otherwise && goesBelow(s.otherwise))) return true;
+        break;
+      case "load":
+      case "gather":
+      case "store":
+      case "prefetch":
+        if (s.at.constant < 0) return true;
+        for (const t of s.at.terms) if (t.stride < 0) return true;
+        break;
+      default:
+    }
+  }
+  return false;
+}
+
 /** Equal but for the order; a variable has one term. */
 function sameTerms(a: readonly AffineTerm[], b: readonly AffineTerm[]): boolean {
   if (a === b) return true;
@@ -76,7 +102,7 @@ export class AddressPlan {
 
   constructor(kernel: Kernel, body: readonly Stmt[]) {
     for (const [i, v] of kernel.grid.entries()) this.depths.set(v, i);
-    this.planFolds(body);
+    if (goesBelow(body)) this.planFolds(body);
     this.walk(body);
   }
 
