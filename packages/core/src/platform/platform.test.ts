@@ -1,4 +1,6 @@
 import { resolveObjectURL } from "node:buffer";
+import { spawnSync } from "node:child_process";
+import v8 from "node:v8";
 import { Worker as NodeWorker } from "node:worker_threads";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createWasmDevice } from "../targets/wasm/device.ts";
@@ -10,6 +12,7 @@ import {
   hasRelaxedSimd,
   isNode,
   offersRevectorization,
+  optimizeLater,
   v8Version,
 } from "./platform.ts";
 
@@ -47,6 +50,39 @@ describe("Node", () => {
     expect(() => compileWasm(Uint8Array.of(1, 2, 3))).toThrow(WebAssembly.CompileError);
     expect(write).not.toHaveBeenCalled();
     write.mockRestore();
+  });
+
+  it("lets V8 optimise JavaScript later, in the versions whose defaults it knows, and restores them", () => {
+    const write = vi.spyOn(process.stderr, "write");
+    const set = vi.spyOn(v8, "setFlagsFromString");
+    const values = () => new Map(set.mock.calls.map(([flag]) => flag.split("=") as [string, string]));
+    const given = process.execArgv;
+    try {
+      process.execArgv = [];
+      const within = optimizeLater(values);
+      const known = [113, 136].includes(10 * v8Version()![0] + v8Version()![1]);
+      expect(within.size > 0).toBe(known);
+      const after = values();
+      for (const [flag, value] of within) {
+        expect(Number(value)).toBe(8 * Number(after.get(flag)));
+        // V8 prints its defaults when it is asked for the list of its flags.
+        const listed = spawnSync(process.execPath, ["--v8-options"], { encoding: "utf8" }).stdout;
+        expect(listed).toContain(`default: ${flag}=${after.get(flag)}\n`);
+      }
+      set.mockClear();
+      expect(() => optimizeLater(() => JSON.parse(""))).toThrow(SyntaxError);
+      expect(values()).toEqual(after);
+      // What the user has set stays.
+      process.execArgv = [...within.keys()].map((flag) => `${flag}=1000`);
+      set.mockClear();
+      expect(optimizeLater(() => 7)).toBe(7);
+      expect(set).not.toHaveBeenCalled();
+      expect(write).not.toHaveBeenCalled();
+    } finally {
+      process.execArgv = given;
+      set.mockRestore();
+      write.mockRestore();
+    }
   });
 });
 

@@ -97,11 +97,14 @@ function commandLine(): string {
   return `${process.execArgv.join(" ")} ${process.env["NODE_OPTIONS"] ?? ""}`.replaceAll("_", "-");
 }
 
-/** Flags for a compilation in Node, each with what restores V8's default. */
-function compileFlags(revectorize: boolean): readonly (readonly [set: string, restore: string])[] {
+/** A flag of V8, and what restores its default. */
+type Flag = readonly [set: string, restore: string];
+
+/** Flags for a compilation in Node. */
+function compileFlags(revectorize: boolean): readonly Flag[] {
   const version = v8Version();
   if (!version) return [];
-  const flags: (readonly [string, string])[] = [
+  const flags: Flag[] = [
     // Left alone, V8 starts in its baseline compiler and cannot replace code on the stack: a long call stays slow.
     ["--no-liftoff", "--liftoff"],
     ["--no-wasm-lazy-compilation", "--wasm-lazy-compilation"],
@@ -120,12 +123,41 @@ function needsRelaxedFlag([major, minor]: readonly [number, number]): boolean {
   return major === 11 && minor < 4;
 }
 
-/** Runs `body` with V8 set to optimise at once, and restores what the user has not set on the command line. */
+/** Runs `body` with V8 set to optimise WebAssembly at once. */
 function withCompileFlags<T>(revectorize: boolean, body: () => T): T {
-  if (!isNode()) return body();
+  return isNode() ? withFlags(compileFlags(revectorize), body) : body();
+}
+
+/** How much later V8 optimises JavaScript within `optimizeLater`. */
+const patience = 8;
+
+/** What a function must do before V8 optimises it, with the defaults of the versions in which they are known. */
+function thresholds([major, minor]: readonly [number, number]): readonly (readonly [flag: string, usual: number])[] {
+  if (major === 11 && minor === 3) return [["--interrupt-budget", 67584]];
+  if (major === 13 && minor === 6)
+    return [
+      ["--invocation-count-for-turbofan", 3000],
+      ["--invocation-count-for-maglev", 400],
+    ];
+  return [];
+}
+
+/**
+ * Runs `body`, which a process runs a few times (lowering, emission), with V8 slow to optimise JavaScript: its optimising
+ * compiler takes longer than such functions run, on processors that the kernels' compilation needs.
+ */
+export function optimizeLater<T>(body: () => T): T {
+  const version = isNode() ? v8Version() : undefined;
+  if (!version) return body();
+  const flags = thresholds(version).map(([flag, usual]): Flag => [`${flag}=${usual * patience}`, `${flag}=${usual}`]);
+  return flags.length > 0 ? withFlags(flags, body) : body();
+}
+
+/** Runs `body` with V8's flags set, except what the user has set on the command line, and restores the defaults. */
+function withFlags<T>(wanted: readonly Flag[], body: () => T): T {
   const v8 = nodeModule("node:v8");
   const given = commandLine();
-  const flags = compileFlags(revectorize).filter(([set]) => !given.includes(set));
+  const flags = wanted.filter(([set]) => !given.includes(set.split("=")[0]!));
   for (const [set] of flags) v8.setFlagsFromString(set);
   try {
     return body();

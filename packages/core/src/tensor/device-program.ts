@@ -2,6 +2,7 @@
 import { type CompiledGraph, compileGraph, type GraphSource } from "../compiler/compile.ts";
 import { fromKept, type Identity, identify, keptText } from "../compiler/keep.ts";
 import { allocate, type DType, dtypeBytes, sizeOf, type TypedArray } from "../graph/types.ts";
+import { optimizeLater } from "../platform/platform.ts";
 import type { Block, Device, Executable } from "../targets/device.ts";
 import { replaceDevice } from "./device.ts";
 import type { Program, ProgramSource } from "./engine.ts";
@@ -171,7 +172,7 @@ class DeviceProgram implements Program {
     this.identity = device.shelf ? identify(source, device.profile) : null;
     const kept = this.identity && recall(device, this.identity);
     if (kept) this.identity = null;
-    this.graph = kept ?? compileGraph(source, device.profile);
+    this.graph = kept ?? optimizeLater(() => compileGraph(source, device.profile));
     this.variables = this.graph.stores as unknown as readonly Variable[];
     this.blocks = new Array(this.variables.length);
   }

@@ -6,6 +6,7 @@ import {
   hasRelaxedSimd,
   hasSharedMemory,
   offersRevectorization,
+  optimizeLater,
   v8Version,
 } from "../../platform/platform.ts";
 import type { Block, CallTime, Device, Executable } from "../device.ts";
@@ -143,7 +144,8 @@ export class WasmDevice implements Device {
     const { strict } = this.profile;
     const relaxedFma = !strict && hasRelaxedSimd();
     const { shared } = this.memory;
-    const code = this.codes.get(emitProgram(program, { shared, relaxedFma, strict, revectorize: this.revectorize }));
+    const options = { shared, relaxedFma, strict, revectorize: this.revectorize };
+    const code = this.codes.get(optimizeLater(() => emitProgram(program, options)));
     const threaded =
       this.threads > 1 &&
       schedule.seconds * 1000 >= this.threadsFrom &&
