@@ -24,11 +24,13 @@ const blockSide = 2 * side;
 const tileWords = side * side;
 /** A step of a packed block: [part][tile][row][word]. */
 const stepWords = 3 * 2 * tileWords;
-/** Steps between which the sums stay in registers. */
+/** Steps between which the sums stay in registers, half as many where all would not fit `mostBytes`. */
 const mostSteps = 16;
-/** Rows of A that are packed at once, and columns of B beside them: together they leave room in the second-level cache. */
+/** Rows of A that are packed at once, and columns of B beside them. */
 const mostRows = 384;
 const mostColumns = 128;
+/** Bytes of packed factors and sums that leave room in the second-level cache for what is packed next. */
+const mostBytes = 1_300_000;
 /** Words of a packed B that tasks share: more of it would come from memory again and again. */
 const mostShared = 2 ** 21;
 /** Smaller products are not worth a second way to round, and packing weighs more in them. */
@@ -85,7 +87,7 @@ interface Plan {
 function planOf(spec: DotSpec): Plan {
   const { m, n, k } = spec;
   const count = spec.batch.reduce((p, x) => p * x, 1);
-  const wanted = Math.ceil(Math.max(8, Math.min(32, Math.floor((2 * count * m * n * k) / 2 ** 28))) / count);
+  const wanted = Math.ceil(Math.max(8, Math.min(32, Math.floor((2 * count * m * n * k) / 2 ** 29))) / count);
   const rowBlocks = Math.ceil(m / blockSide);
   const columnBlocks = Math.ceil(n / blockSide);
   // Squares of vectors must be exchanged where k does not lie as the unit wants it.
@@ -148,6 +150,13 @@ function depthRuns(steps: number): Pieces[] {
   return blocks(steps, mostSteps);
 }
 
+/** Blocks of steps so long that packed rows, packed columns and the sums of a task fit. */
+function fittingRuns(steps: number, rows: number, columns: number): Pieces[] {
+  const ofStep = (4 * stepWords * (rows + Math.min(columns, mostColumns))) / blockSide;
+  const room = mostBytes - 4 * rows * columns;
+  return blocks(steps, room < mostSteps * ofStep ? mostSteps / 2 : mostSteps);
+}
+
 function rightBase(spec: DotSpec, step: Index, column: Index): Index {
   return affine(spec.b.offset, scaled(step, stepLength * spec.b.k), scaled(column, spec.b.n));
 }
@@ -191,7 +200,7 @@ function multiplied(
     columns: number,
     sink: Sink,
   ): void => {
-    const runs = depthRuns(depth);
+    const runs = packedB ? depthRuns(depth) : fittingRuns(depth, rows, columns);
     const longest = Math.max(...runs.map((r) => r.size));
     const several = runs.length > 1 || runs[0].count > 1;
     const rowBlocks = Math.ceil(rows / blockSide);
