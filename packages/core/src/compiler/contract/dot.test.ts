@@ -1,6 +1,7 @@
 /** Matrix products against float64, with equal bits for every vector width and on WebAssembly. */
-import { describe, expect, it } from "vitest";
-import type { DotSpec, Epilogue } from "../lowered.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { nativeMissing, openNative } from "../../../../layerwise/src/native/testing.ts";
+import type { DotSpec, Epilogue, Lowered } from "../lowered.ts";
 import { lowerDot } from "./dot.ts";
 import {
   biasAddRelu,
@@ -17,8 +18,17 @@ import {
 
 const narrow = interpreters();
 const wasm = wasmDevices();
+const native = openNative({ threads: 2, threadsFrom: 0 });
+afterAll(() => native?.close());
+/** The native device without its matrix unit, which sums in another order. */
+const vectors = (() => {
+  if (!native) return [];
+  const { matrix: _, ...profile } = native.profile;
+  return [{ device: native, profile }];
+})();
 
-function check(spec: DotSpec, fused: boolean): void {
+/** `packFrom` as for `lowerDot`; returns what was lowered for each width of the vectors. */
+function check(spec: DotSpec, fused: boolean, packFrom?: { flops: number; length: number }): Lowered[] {
   const rows = spec.batch.reduce((p, x) => p * x, 1) * spec.m;
   const a = numbers(spec.a.size, 1);
   const b = numbers(spec.b.size, 2);
@@ -28,11 +38,12 @@ function check(spec: DotSpec, fused: boolean): void {
   const plain = expectedDot(spec, a, b);
   const expected = fused ? withEpilogue(plain, bias, other) : plain;
   const inputs = fused ? [a, b, bias, other] : [a, b];
-  const results = [...narrow, ...wasm].map(({ device, profile }) =>
-    runOn(device, lowerDot(spec, profile, epilogue), inputs, rows * spec.n),
-  );
+  const devices = [...narrow, ...wasm, ...(packFrom === undefined ? [] : vectors)];
+  const lowered = devices.map(({ profile }) => lowerDot(spec, profile, epilogue, packFrom));
+  const results = devices.map(({ device }, i) => runOn(device, lowered[i], inputs, rows * spec.n));
   expect(worst(results[0], expected)).toBeLessThanOrEqual(1);
   for (const other of results) expect(sameBits(other, results[0])).toBe(true);
+  return lowered.slice(0, narrow.length);
 }
 
 describe("lowerDot", () => {
@@ -71,6 +82,26 @@ describe("lowerDot", () => {
     check(dotSpec("TT", [4], 6, 9, 5, true), true);
     check(dotSpec("NN", [3, 2], 1, 17, 40, true), true);
   });
+  // A: in one block, by parts, in blocks of parts; B: in blocks, also by parts. No multiples of tiles and tasks.
+  const packFrom = { flops: 0, length: 256 };
+  for (const [form, m, n, k] of [
+    ["TN", 30, 300, 256],
+    ["TT", 40, 290, 512],
+    ["TN", 150, 160, 1024],
+    ["TN", 300, 30, 256],
+    ["TT", 290, 40, 512],
+    ["TN", 110, 100, 1024],
+  ] as const)
+    it(`${form} ${m}×${k}·${k}×${n}, a factor packed once for wide vectors, natively too${nativeMissing ? " (skipped)" : ""}`, {
+      timeout: 60_000,
+    }, () => {
+      for (const fused of k > 512 ? [true] : [false, true]) {
+        const packs = check(dotSpec(form, [], m, n, k), fused, packFrom).map((l) =>
+          l.steps[0].kernel.name.endsWith("_pack"),
+        );
+        expect(packs).toEqual([false, true, true]);
+      }
+    });
   it("nothing to compute makes no kernels", () => {
     for (const { profile } of narrow) {
       expect(lowerDot(dotSpec("NN", [], 0, 4, 4), profile, null).steps).toEqual([]);

@@ -1,6 +1,6 @@
 /**
- * Matrix products. NN reads both factors in place or packs panels of B into thread scratch, TN packs A, NT packs B by
- * strided loads; one to three columns with contiguous K become dot products over 16 logical lanes.
+ * Matrix products. NN reads both factors in place or packs panels of B into thread scratch, TN packs A (large ones: one
+ * factor by a kernel of its own, see packed-once.ts), NT packs B by strided loads; one to three columns with contiguous K become dot products over 16 logical lanes.
  * Every result is one chain of multiply-adds in the order of k (per part, when K is split), whatever the tiles.
  */
 import { affine, type Index, scaled } from "../builder.ts";
@@ -8,12 +8,14 @@ import type { LoopVar, Operand, TargetProfile } from "../loopir.ts";
 import type { DotSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
 import { dotProducts, isDotProducts } from "./dotproducts.ts";
 import { copyRow, packedSize, packingRun, packPanels, packTiles, tilePitch } from "./pack.ts";
+import { type Cuts, least, type PackedOnce, packedAt, packedOnce, packOnce } from "./packed-once.ts";
 import { reduceParts } from "./reduce.ts";
 import {
   blocks,
   chooseTiling,
   columnPieces,
   evenly,
+  farTiling,
   loopPieces,
   partsNear,
   taskPieces,
@@ -53,20 +55,31 @@ export function writesRows({ m, n, k }: DotSpec): boolean {
   return Math.min(m, n) > 3 && partsOfK(m, n, k, Number.POSITIVE_INFINITY) === 1 && 2 * m * n * k < 2 ** 24;
 }
 
+/** Partial sums, in elements. */
+const mostSums = 2 ** 19;
+
 /**
  * Parts into which K is cut: a power of two, or another number if that gives equal parts; more than one only when K is
  * long against m·n. From the shape alone.
  */
 function partsOfK(m: number, n: number, k: number, tasks: number): number {
   const size = Math.sqrt(m * n);
-  const most = Math.floor(Math.min(tasks, 16, k / 128, k / (2 * size)));
+  // More partial sums than this leave the second-level cache; so many results make tasks enough.
+  const mostOfSums = mostSums / (m * n);
+  const most = Math.floor(Math.min(tasks, 16, k / 128, k / (2 * size), mostOfSums));
   // Two parts of a sum that is long enough cost little, and then a longer one has as many kernels.
-  if (most <= 1) return k >= 512 && k >= 2 * size ? 2 : 1;
+  if (most <= 1) return k >= 512 && k >= 2 * size && mostOfSums >= 2 ? 2 : 1;
   const power = 2 ** Math.floor(Math.log2(most));
   return k % power === 0 ? power : partsNear(k, most);
 }
 
-export function lowerDot(original: DotSpec, profile: TargetProfile, epilogue: Epilogue | null): Lowered {
+/** `packFrom`: from what FLOPs and length on a factor may be packed by a kernel of its own. */
+export function lowerDot(
+  original: DotSpec,
+  profile: TargetProfile,
+  epilogue: Epilogue | null,
+  packFrom = least,
+): Lowered {
   const spec = normalised(original);
   const { m, n, k } = spec;
   const count = spec.batch.reduce((p, x) => p * x, 1);
@@ -78,14 +91,19 @@ export function lowerDot(original: DotSpec, profile: TargetProfile, epilogue: Ep
   const tasks = Math.ceil(tasksFor(flops) / count);
   const parts = partsOfK(m, n, k, tasks);
   const name = `dot_${m}x${n}x${k}`;
-  if (parts === 1) return { steps: [product(name, spec, 1, tasks, epilogue, profile)], temps: [] };
-  // How the result is cut does not depend on K, so that the code for a longer sum is the same.
-  const pieces = Math.min(8, Math.ceil((m * n) / 8192));
-  const steps: LoweredStep[] = [
-    product(name, spec, parts, pieces, epilogue, profile),
-    reduceParts(name, 0, parts, count * m, n, epilogue, 2, profile),
-  ];
-  return { steps, temps: [{ type: "f32", size: parts * count * m * n }] };
+  const once = packedOnce(spec, parts, profile, packFrom);
+  // How the result of a sum in parts is cut does not depend on K, so that the code for a longer one is the same.
+  const pieces = parts === 1 ? tasks : Math.min(8, Math.ceil((m * n) / 8192));
+  const { rows, columns } = once ?? cuts(spec, parts, pieces, profile);
+  const steps: LoweredStep[] = [];
+  const temps: { type: "f32"; size: number }[] = [];
+  const temp = (size: number): number => temps.push({ type: "f32", size }) - 1;
+  const packed = once && { ...once, temp: temp(once.size) };
+  const partial = parts > 1 ? temp(parts * count * m * n) : undefined;
+  if (packed) steps.push(packOnce(name, spec, packed, packed.temp, profile));
+  steps.push(product(name, spec, { parts, rows, columns, packed, partial }, epilogue, profile));
+  if (partial !== undefined) steps.push(reduceParts(name, partial, parts, count * m, n, epilogue, 2, profile));
+  return { steps, temps };
 }
 
 /** Rows and columns of a task grid of about `tasks` that reads least; packing by strided loads should not be repeated. */
@@ -107,15 +125,50 @@ function grid(m: number, n: number, tasks: number, transposed: boolean): [number
   return best;
 }
 
+/** Few rows against much of B: B is read once, row after row, which memory likes; the sums wait in scratch. */
+function streams({ n, b }: DotSpec, mb: number, nb: number, kb: number): boolean {
+  return mb <= 3 && (n === 1 || b.n === 1) && nb * kb > 16384;
+}
+
+/** Tasks of about the same size, cut so that panels and sums stay in the second-level cache. */
+function cuts(spec: DotSpec, parts: number, tasks: number, profile: TargetProfile): { rows: Cuts; columns: Cuts } {
+  const { m, n, k } = spec;
+  const unit = Math.max(16, profile.lanes);
+  const [rowTasks, columnTasks] = grid(m, n, tasks, n > 1 && spec.b.n !== 1);
+  const kb = Math.ceil(k / parts);
+  /** Rows of a piece: many where sums are short. */
+  const mostRows = (length: number): number => (length <= (profile.lanes >= 8 ? 512 : 256) ? 512 : 256);
+  // Short sums of very many rows: each block of rows is a task, so that more rows are no more code.
+  const manyRows = mostRows(k) === 512 && m > rowTasks * 512;
+  const rows = manyRows ? blocks(m, 512) : evenly(m, rowTasks);
+  const fewRows = Math.max(...rows.map((r) => r.size));
+  return {
+    rows: { tasks: rows, pieces: (size) => blocks(size, mostRows(kb)) },
+    columns: {
+      tasks: columnPieces(n, unit, columnTasks),
+      pieces: (size) => columnPieces(size, unit, streams(spec, fewRows, size, kb) ? 1 : Math.ceil(size / 256)),
+    },
+  };
+}
+
+/** How a product is made: what is cut, a factor that was packed before, and the temporary of the sums of parts. */
+interface Plan {
+  readonly parts: number;
+  readonly rows: Cuts;
+  readonly columns: Cuts;
+  readonly packed: (PackedOnce & { readonly temp: number }) | null;
+  readonly partial: number | undefined;
+}
+
 function product(
   name: string,
   spec: DotSpec,
-  parts: number,
-  tasks: number,
+  plan: Plan,
   epilogue: Epilogue | null,
   profile: TargetProfile,
 ): LoweredStep {
   const { m, n, k } = spec;
+  const { parts, packed } = plan;
   const { lanes } = profile;
   const step = new Step(name);
   const { b } = step;
@@ -123,27 +176,16 @@ function product(
   const bufferB = step.input(1, "b", spec.b.size);
   const batchCount = spec.batch.reduce((p, x) => p * x, 1);
   const rows = batchCount * m;
-  const partial = parts > 1 ? step.temp(0, "partial", parts * rows * n, "readwrite") : undefined;
+  const once = packed ? step.temp(packed.temp, "packed", packed.size, "read") : undefined;
+  const partial =
+    plan.partial === undefined ? undefined : step.temp(plan.partial, "partial", parts * rows * n, "readwrite");
   const finished = partial ? undefined : outputSink(step, epilogue, rows, n, 2);
 
   const transposed = n > 1 && spec.b.n !== 1;
-  /**
-   * Native code with wide vectors: a tile of A stays in the first-level cache over 512 steps of k, and the panels of B
-   * come from the second, which is fast enough for tall tiles. Sums leave the registers less often, and a panel packed
-   * once serves more rows: 10 to 30 % faster than panels that fit beside the tile.
-   */
-  const deep = lanes >= 8;
-  /** Few rows against much of B: B is read once, row after row, which memory likes; the sums wait in scratch. */
-  const streams = (mb: number, nb: number, kb: number) => mb <= 3 && !transposed && nb * kb > 16384;
-  const [rowTasks, columnTasks] = grid(m, n, tasks, transposed);
   const batch: LoopVar[] = spec.batch.map((extent, i) => b.task(`batch${i}`, extent));
   const partTask = parts > 1 ? taskPieces(b, "part", k, parts) : undefined;
-  const columnTask = taskRuns(b, "columns", columnPieces(n, Math.max(16, lanes), columnTasks));
-  /** Rows whose panels and sums stay in the second-level cache: many where sums are short. */
-  const mostRows = (kb: number): number => (kb <= (deep ? 512 : 256) ? 512 : 256);
-  // Short sums of very many rows: each block of rows is a task, so that more rows are no more code.
-  const manyRows = mostRows(k) === 512 && m > rowTasks * 512;
-  const rowTask = taskRuns(b, "rows", manyRows ? blocks(m, 512) : evenly(m, rowTasks));
+  const columnTask = taskRuns(b, "columns", plan.columns.tasks);
+  const rowTask = taskRuns(b, "rows", plan.rows.tasks);
 
   const batchA = affine(spec.a.offset, ...batch.map((v, i) => scaled(v, spec.a.batch[i])));
   const batchB = affine(spec.b.offset, ...batch.map((v, i) => scaled(v, spec.b.batch[i])));
@@ -155,37 +197,49 @@ function product(
   }
 
   const compute = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
-    const { tiling } = chooseTiling(profile, nb, mb, deep ? 1.1 : undefined);
+    const wide = farTiling(profile, nb, mb);
+    const far = wide !== null;
+    const tiling = wide ?? chooseTiling(profile, nb, mb, lanes >= 8 ? 1.1 : undefined).tiling;
     const width = Math.max(...tiling.panels.map((p) => p.vectors)) * lanes;
-    const far = deep && tiling.rows * tiling.rows * lanes >= 288;
     // Otherwise a panel of B and a tile of A stay in the first-level cache, and 256 steps of 256 rows and columns, packed
     // each time that the other factor has gone on by as many, in the second.
-    const depthMost = streams(mb, nb, kb)
-      ? 8
-      : far
-        ? Math.max(64, Math.min(512, Math.floor(131072 / nb)))
-        : Math.max(
-            64,
-            Math.floor(Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + Math.min(nb, 128)))),
-          );
+    const depthMost = packed
+      ? packed.depth
+      : streams(spec, mb, nb, kb)
+        ? 8
+        : far
+          ? Math.max(64, Math.min(512, Math.floor(131072 / nb)))
+          : Math.max(
+              64,
+              Math.floor(
+                Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + Math.min(nb, 128))),
+              ),
+            );
     // Sums of a part go on where they will lie, in at least two blocks: so a long sum is the same code as a short one.
-    const most = sink.load ? Math.min(depthMost, Math.ceil(kb / 2)) : depthMost;
+    const goOn = packed ? undefined : sink.load;
+    const most = goOn ? Math.min(depthMost, Math.ceil(kb / 2)) : depthMost;
     // What the first-level cache holds needs no packing, nor does a factor of one panel, which lies as if it were packed.
-    const packB = transposed || (mb >= 24 && nb >= 32 && spec.b.k > width && Math.min(kb, most) * spec.b.k > 8192);
-    const packA = spec.a.k !== 1 && spec.a.m === 1 && nb >= 16 && mb >= 4 && kb > 1;
+    const packB =
+      packed?.factor !== "b" &&
+      (transposed || (mb >= 24 && nb >= 32 && spec.b.k > width && Math.min(kb, most) * spec.b.k > 8192));
+    const packA = packed?.factor !== "a" && spec.a.k !== 1 && spec.a.m === 1 && nb >= 16 && mb >= 4 && kb > 1;
     const pass = (
       a: Index,
       bAt: Index,
+      k: Index,
       depth: number,
       sums: Pick<Parameters<typeof emitBlock>[1], "begun" | "kept">,
     ): void => {
       let left: Parameters<typeof emitBlock>[1]["a"] = { buffer: bufferA, base: affine(a) };
       let strideM = spec.a.m;
       let strideK = spec.a.k;
-      if (packA && far) {
+      if (packed?.factor === "a") {
+        left = { buffer: once!, base: packedAt(spec, packed, lanes, row0, k), pitch: tilePitch(tiling, depth) };
+      } else if (packA && far) {
         const size = mb * tilePitch(tiling, Math.min(kb, depthMost)) + lanes;
-        left = { buffer: step.scratch("panelA", size), base: 0, pitch: tilePitch(tiling, depth) };
-        packTiles(b, tiling, { buffer: bufferA, base: a, stride: spec.a.k }, left.buffer, mb, depth);
+        const to = { buffer: step.scratch("panelA", size), base: 0, pitch: tilePitch(tiling, depth) };
+        left = to;
+        packTiles(b, tiling, { buffer: bufferA, base: a, stride: spec.a.k }, to, mb, { first: 0, count: depth });
       } else if (packA) {
         // An odd number of cache lines from k to k: powers of two would fall into a few sets of the cache.
         const pitch = 16 * (2 * Math.floor(Math.ceil(mb / 16) / 2) + 1);
@@ -197,7 +251,8 @@ function product(
         strideK = pitch;
       }
       let right: Parameters<typeof emitBlock>[1]["b"] = { buffer: bufferB, base: bAt };
-      if (packB) {
+      if (packed?.factor === "b") right = { buffer: once!, base: packedAt(spec, packed, lanes, column0, k), depth };
+      else if (packB) {
         right = { buffer: step.scratch("panelB", packedSize(tiling, Math.min(kb, depthMost))), base: 0, depth };
         packPanels(
           b,
@@ -215,7 +270,7 @@ function product(
         // All of B in the first-level cache: then results are better written row by row.
         rowsOutside: far || depth * nb <= 4096,
         tiled: { extent: mb, a: strideM, row: 1 },
-        sum: [{ extent: depth, a: strideK, b: packB ? 1 : spec.b.k }],
+        sum: [{ extent: depth, a: strideK, b: right.depth === undefined ? spec.b.k : 1 }],
         ...sums,
         done: (row, column, value, valid) => sink.store(affine(row0, row), affine(column0, column), value, valid),
       });
@@ -223,24 +278,24 @@ function product(
     const a0 = affine(batchA, scaled(row0, spec.a.m), scaled(k0, spec.a.k));
     const b0 = affine(batchB, scaled(k0, spec.b.k), scaled(column0, spec.b.n));
     if (kb <= most) {
-      pass(a0, b0, kb, {});
+      pass(a0, b0, k0, kb, {});
       return;
     }
     // Long sums go by blocks of K: the first begins at zero, between blocks the sums lie in scratch, the last hands them on.
     const pitch = tiling.vectors * lanes;
-    const sums = sink.load ? undefined : step.scratch("sums", mb * pitch);
+    const sums = goOn ? undefined : step.scratch("sums", mb * pitch);
     const at = (row: Index, column: Index) => affine(scaled(row, pitch), column);
     const load = sums
       ? (row: Index, column: Index) => b.load(sums, at(row, column), lanes)
-      : (row: Index, column: Index) => sink.load!(affine(row0, row), affine(column0, column), lanes);
-    loopPieces(b, "block", blocks(kb, most, streams(mb, nb, kb) ? 1 : packingRun), (start, depth) => {
+      : (row: Index, column: Index) => goOn!(affine(row0, row), affine(column0, column), lanes);
+    loopPieces(b, "block", blocks(kb, most, streams(spec, mb, nb, kb) ? 1 : packingRun), (start, depth) => {
       const { constant, terms } = affine(start);
       /** Whether this block begins somewhere else than at `place`. */
       const elsewhere = (place: number): boolean | Operand =>
         terms.length === 0 ? constant !== place : b.compare("ne", b.index(start), b.i32(place));
       const goesOn = constant > 0 || elsewhere(0);
       const stays = sums ? elsewhere(kb - depth) : false;
-      pass(affine(a0, scaled(start, spec.a.k)), affine(b0, scaled(start, spec.b.k)), depth, {
+      pass(affine(a0, scaled(start, spec.a.k)), affine(b0, scaled(start, spec.b.k)), affine(k0, start), depth, {
         ...(goesOn ? { begun: { when: goesOn, load } } : {}),
         ...(sums && stays
           ? { kept: { when: stays, store: (row, column, value) => b.store(sums, at(row, column), value) } }
@@ -251,9 +306,8 @@ function product(
 
   /** Cuts a task so that panels and sums stay in the second-level cache. */
   const cut = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
-    const columnRuns = columnPieces(nb, Math.max(16, lanes), streams(mb, nb, kb) ? 1 : Math.ceil(nb / 256));
-    loopPieces(b, "cut", columnRuns, (c, columns) =>
-      loopPieces(b, "cut", blocks(mb, mostRows(kb)), (r, rowsHere) =>
+    loopPieces(b, "cut", plan.columns.pieces(nb), (c, columns) =>
+      loopPieces(b, "cut", plan.rows.pieces(mb), (r, rowsHere) =>
         compute(affine(row0, r), rowsHere, affine(column0, c), columns, k0, kb, sink),
       ),
     );

@@ -50,27 +50,27 @@ export function tilePitch(tiling: Tiling, depth: number): number {
 }
 
 /**
- * Packs a left factor whose rows lie side by side (k apart by `stride`) by tiles of `tiling.rows` rows: [tile][k][row].
- * What a vector spills over the end of its row is written again by the next, or lies between tiles.
+ * Packs a left factor whose rows lie side by side (k apart by `stride`) by tiles of `tiling.rows` rows: [tile][k][row], a
+ * tile `pitch` elements a row after the one before, its steps from `k.first` on. What a vector spills over the end of its
+ * row is written again by the next, or lies between tiles.
  */
 export function packTiles(
   b: KernelBuilder,
   tiling: Tiling,
   from: { buffer: Buffer; base: Index; stride: number },
-  to: Buffer,
+  to: { buffer: Buffer; base: Index; pitch: number },
   rows: number,
-  depth: number,
+  k: { first: Index; count: number },
 ): void {
   const { lanes } = tiling;
-  inChunks(b, depth, (k0, length) =>
+  inChunks(b, k.count, (k0, length) =>
     loopPieces(b, "tile", evenlyAtMost(rows, tiling.rows), (start, size) =>
       b.loop("k", length, (v) => {
-        const k = affine(k0, v);
-        const at = affine(scaled(start, tilePitch(tiling, depth)), scaled(k, size));
+        const at = affine(to.base, scaled(start, to.pitch), scaled(affine(k.first, k0, v), size));
         for (let r = 0; r < size; r += lanes) {
           const valid = Math.min(lanes, size - r);
-          const x = b.load(from.buffer, affine(from.base, start, scaled(k, from.stride), r), lanes, { count: valid });
-          b.store(to, affine(at, r), x);
+          const source = affine(from.base, start, scaled(affine(k0, v), from.stride), r);
+          b.store(to.buffer, affine(at, r), b.load(from.buffer, source, lanes, { count: valid }));
         }
       }),
     ),
