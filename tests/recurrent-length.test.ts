@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { gradients } from "../packages/core/src/autodiff/gradients.ts";
 import { compileGraph } from "../packages/core/src/compiler/compile.ts";
 import { matrixUnit } from "../packages/core/src/compiler/contract/matrix.ts";
+import { widePacking } from "../packages/core/src/compiler/contract/packed-once.ts";
 import type { LoopProgram, TargetProfile } from "../packages/core/src/compiler/loopir.ts";
 import * as g from "../packages/core/src/graph/ops/index.ts";
 import { layers, losses, ops, optimizers, sequential, Tensor } from "../packages/core/src/index.ts";
@@ -17,7 +18,14 @@ const targets: Record<"wasm" | "c", { profile: TargetProfile; bytes(program: Loo
     bytes: (program) => emitProgram(program, { shared: false, relaxedFma: true, strict: false }).length,
   },
   c: {
-    profile: { name: "c", lanes: 16, tile: { rows: 12, vectors: 2, unroll: 4 }, strict: false, matrix: matrixUnit },
+    profile: {
+      name: "c",
+      lanes: 16,
+      tile: { rows: 12, vectors: 2, unroll: 4 },
+      strict: false,
+      matrix: matrixUnit,
+      wide: widePacking,
+    },
     bytes: (program) => {
       const texts = program.kernels.map((k) => emitKernel(k, { lanes: 16, strict: false }));
       return texts.reduce((n, text) => n + text.length, 0);

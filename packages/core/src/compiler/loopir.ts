@@ -5,6 +5,7 @@
  * lie, so one kernel serves every layer of the same shape. Every construct here exists on WebAssembly, in C and, with
  * one lane per value, in WGSL. `docs/architecture.md` tells how kernels are made; `builder.ts` makes them pleasant to write.
  */
+import type { WidePacking } from "./contract/packed-once.ts";
 import type { MatrixUnit } from "./lowered.ts";
 
 /** What a local may hold. `mask` is the result of a comparison (all bits of a lane set or clear), never stored. */
@@ -256,6 +257,8 @@ export interface TargetProfile {
   readonly convolution?: "direct" | "auto";
   /** How large products use a matrix unit (see `Stmt`), from the device that has one. Never with `strict`. */
   readonly matrix?: MatrixUnit;
+  /** How products pack their factors for vectors of 8 lanes and more, from the device that has them. */
+  readonly wide?: WidePacking;
 }
 
 /** Where one buffer of a call lies: `slot` selects an entry of the program's address table, plus a byte offset. */

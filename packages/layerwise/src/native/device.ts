@@ -120,6 +120,7 @@ export class NativeDevice implements Device {
       strict,
       convolution: options.convolution ?? "auto",
       ...(matrix && { matrix: targets.matrixUnit }),
+      wide: targets.widePacking,
     };
     this.kernels = rt.libraries(targets.prelude(!strict));
     this.shelf = this.kernels.shelf((program) => this.sourcesOf(program).map((k) => k.name));

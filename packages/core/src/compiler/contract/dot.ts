@@ -1,21 +1,20 @@
 /**
- * Matrix products. NN reads both factors in place or packs panels of B into thread scratch, TN packs A (large ones: one
- * factor by a kernel of its own, see packed-once.ts), NT packs B by strided loads; one to three columns with contiguous K become dot products over 16 logical lanes.
+ * Matrix products. NN reads both factors in place or packs panels of B into thread scratch, TN packs A, NT packs B by strided loads; one to three
+ * columns with contiguous K become dot products over 16 logical lanes. What wide vectors do otherwise: packed-once.ts.
  * Every result is one chain of multiply-adds in the order of k (per part, when K is split), whatever the tiles.
  */
 import { affine, type Index, scaled } from "../builder.ts";
 import type { LoopVar, Operand, TargetProfile } from "../loopir.ts";
 import type { DotSpec, Epilogue, Lowered, LoweredStep } from "../lowered.ts";
 import { dotProducts, isDotProducts } from "./dotproducts.ts";
-import { copyRow, packedSize, packingRun, packPanels, packTiles, tilePitch } from "./pack.ts";
-import { type Cuts, least, type PackedOnce, packedAt, packedOnce, packOnce } from "./packed-once.ts";
+import { copyRow, packedSize, packingRun, packPanels, tilePitch } from "./pack.ts";
+import type { Cuts, PackedOnce, WidePacking } from "./packed-once.ts";
 import { reduceParts } from "./reduce.ts";
 import {
   blocks,
   chooseTiling,
   columnPieces,
   evenly,
-  farTiling,
   loopPieces,
   partsNear,
   taskPieces,
@@ -78,20 +77,20 @@ export function lowerDot(
   original: DotSpec,
   profile: TargetProfile,
   epilogue: Epilogue | null,
-  packFrom = least,
+  packFrom?: Parameters<WidePacking["packedOnce"]>[3],
 ): Lowered {
   const spec = normalised(original);
   const { m, n, k } = spec;
   const count = spec.batch.reduce((p, x) => p * x, 1);
   if (count * m * n === 0) return { steps: [], temps: [] };
   if (isDotProducts(spec)) return dotProducts(spec, epilogue);
-  const { matrix, strict } = profile;
+  const { matrix, strict, wide } = profile;
   if (matrix?.fits(spec) && !strict) return matrix.product(`dot_${m}x${n}x${k}`, spec, profile, epilogue);
   const flops = 2 * count * m * n * k;
   const tasks = Math.ceil(tasksFor(flops) / count);
   const parts = partsOfK(m, n, k, tasks);
   const name = `dot_${m}x${n}x${k}`;
-  const once = packedOnce(spec, parts, profile, packFrom);
+  const once = wide?.packedOnce(spec, parts, profile, packFrom) ?? null;
   // How the result of a sum in parts is cut does not depend on K, so that the code for a longer one is the same.
   const pieces = parts === 1 ? tasks : Math.min(8, Math.ceil((m * n) / 8192));
   const { rows, columns } = once ?? cuts(spec, parts, pieces, profile);
@@ -100,7 +99,7 @@ export function lowerDot(
   const temp = (size: number): number => temps.push({ type: "f32", size }) - 1;
   const packed = once && { ...once, temp: temp(once.size) };
   const partial = parts > 1 ? temp(parts * count * m * n) : undefined;
-  if (packed) steps.push(packOnce(name, spec, packed, packed.temp, profile));
+  if (packed) steps.push(wide!.packOnce(name, spec, packed, packed.temp, profile));
   steps.push(product(name, spec, { parts, rows, columns, packed, partial }, epilogue, profile));
   if (partial !== undefined) steps.push(reduceParts(name, partial, parts, count * m, n, epilogue, 2, profile));
   return { steps, temps };
@@ -169,7 +168,7 @@ function product(
 ): LoweredStep {
   const { m, n, k } = spec;
   const { parts, packed } = plan;
-  const { lanes } = profile;
+  const { lanes, wide } = profile;
   const step = new Step(name);
   const { b } = step;
   const bufferA = step.input(0, "a", spec.a.size);
@@ -197,9 +196,9 @@ function product(
   }
 
   const compute = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
-    const wide = farTiling(profile, nb, mb);
-    const far = wide !== null;
-    const tiling = wide ?? chooseTiling(profile, nb, mb, lanes >= 8 ? 1.1 : undefined).tiling;
+    const farther = wide?.tiling(profile, nb, mb) ?? null;
+    const far = farther !== null;
+    const tiling = farther ?? chooseTiling(profile, nb, mb, lanes >= 8 ? 1.1 : undefined).tiling;
     const width = Math.max(...tiling.panels.map((p) => p.vectors)) * lanes;
     // Otherwise a panel of B and a tile of A stay in the first-level cache, and 256 steps of 256 rows and columns, packed
     // each time that the other factor has gone on by as many, in the second.
@@ -234,12 +233,12 @@ function product(
       let strideM = spec.a.m;
       let strideK = spec.a.k;
       if (packed?.factor === "a") {
-        left = { buffer: once!, base: packedAt(spec, packed, lanes, row0, k), pitch: tilePitch(tiling, depth) };
+        left = { buffer: once!, base: wide!.packedAt(spec, packed, lanes, row0, k), pitch: tilePitch(tiling, depth) };
       } else if (packA && far) {
         const size = mb * tilePitch(tiling, Math.min(kb, depthMost)) + lanes;
         const to = { buffer: step.scratch("panelA", size), base: 0, pitch: tilePitch(tiling, depth) };
         left = to;
-        packTiles(b, tiling, { buffer: bufferA, base: a, stride: spec.a.k }, to, mb, { first: 0, count: depth });
+        wide!.packTiles(b, tiling, { buffer: bufferA, base: a, stride: spec.a.k }, to, mb, { first: 0, count: depth });
       } else if (packA) {
         // An odd number of cache lines from k to k: powers of two would fall into a few sets of the cache.
         const pitch = 16 * (2 * Math.floor(Math.ceil(mb / 16) / 2) + 1);
@@ -251,7 +250,8 @@ function product(
         strideK = pitch;
       }
       let right: Parameters<typeof emitBlock>[1]["b"] = { buffer: bufferB, base: bAt };
-      if (packed?.factor === "b") right = { buffer: once!, base: packedAt(spec, packed, lanes, column0, k), depth };
+      if (packed?.factor === "b")
+        right = { buffer: once!, base: wide!.packedAt(spec, packed, lanes, column0, k), depth };
       else if (packB) {
         right = { buffer: step.scratch("panelB", packedSize(tiling, Math.min(kb, depthMost))), base: 0, depth };
         packPanels(

@@ -1,4 +1,5 @@
 /**
+ * Packing for wide vectors, which WebAssembly does not have, so that pages do not carry it (`TargetProfile.wide`).
  * Large products with a transposed A, the gradients of weights: the smaller factor is packed once, by a kernel of its own,
  * and every task packs a part of the other that no other task reads. Packing waits for memory, so that factors which
  * every task of a grid packs again cost a fifth of the time.
@@ -27,7 +28,7 @@ export interface PackedOnce {
 }
 
 /** Smaller products have little to gain, and of shorter sums the panels stay in the caches. */
-export const least = { flops: 2 ** 28, length: 512 };
+const least = { flops: 2 ** 28, length: 512 };
 /** Fewer rows or columns read the other factor in place. */
 const leastSide = 24;
 /** Elements of a packed factor, which takes memory. */
@@ -36,12 +37,7 @@ const mostElements = 2 ** 22;
 const sizes = ({ tasks, pieces }: Cuts): number[] => tasks.flatMap((t) => pieces(t.size).map((p) => p.size));
 
 /** How a product whose k is cut into `parts` is packed; null where tasks pack all they read, as they do below `from`. */
-export function packedOnce(
-  spec: DotSpec,
-  parts: number,
-  profile: TargetProfile,
-  from: typeof least,
-): PackedOnce | null {
+function packedOnce(spec: DotSpec, parts: number, profile: TargetProfile, from = least): PackedOnce | null {
   const { m, n, k } = spec;
   const { lanes } = profile;
   const length = k / parts;
@@ -76,7 +72,7 @@ export function packedOnce(
 }
 
 /** Where the tiles of A from `row` on begin, or the panels of B from `column` on, in the block that begins at `k`. */
-export function packedAt(spec: DotSpec, once: PackedOnce, lanes: number, rowOrColumn: Index, k: Index): Index {
+function packedAt(spec: DotSpec, once: PackedOnce, lanes: number, rowOrColumn: Index, k: Index): Index {
   const { m, n } = spec;
   if (once.factor === "b") return affine(scaled(k, Math.ceil(n / lanes) * lanes), scaled(rowOrColumn, once.depth));
   // Every block has room between its tiles (`tilePitch`).
@@ -90,13 +86,7 @@ export function packedAt(spec: DotSpec, once: PackedOnce, lanes: number, rowOrCo
 }
 
 /** The kernel that packs a factor into temporary `temp`, a task for each block. */
-export function packOnce(
-  name: string,
-  spec: DotSpec,
-  once: PackedOnce,
-  temp: number,
-  profile: TargetProfile,
-): LoweredStep {
+function packOnce(name: string, spec: DotSpec, once: PackedOnce, temp: number, profile: TargetProfile): LoweredStep {
   const { factor, rows, columns, depth } = once;
   const { lanes } = profile;
   const { a, b: right } = spec;
@@ -136,3 +126,7 @@ export function packOnce(
   const packed = factor === "a" ? spec.m : spec.n;
   return step.finish({ flops: 0, bytes: 4 * (packed * spec.k + once.size) });
 }
+
+/** What products on vectors of 8 lanes and more do otherwise. */
+export const widePacking = { tiling: farTiling, packTiles, packedOnce, packedAt, packOnce };
+export type WidePacking = typeof widePacking;

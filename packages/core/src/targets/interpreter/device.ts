@@ -1,4 +1,5 @@
 /** A device that interprets: slow, exact, and with every access checked. */
+import { widePacking } from "../../compiler/contract/packed-once.ts";
 import type { LoopProgram, TargetProfile } from "../../compiler/loopir.ts";
 import { slack } from "../../compiler/memory.ts";
 import type { Block, Device, Executable } from "../device.ts";
@@ -36,6 +37,7 @@ export function createInterpreterDevice(options: InterpreterDeviceOptions = {}):
     lanes: options.lanes ?? 4,
     tile: { rows: 4, vectors: 2, unroll: 1 },
     strict,
+    wide: widePacking,
     ...(options.convolution ? { convolution: options.convolution } : {}),
   };
   let allocated = 0;
