@@ -38,13 +38,17 @@ describe("core in a browser", () => {
       const model = sequential([rescaling(1 / 255), conv2d(32, 3), maxPooling2d(2), flatten(), dense(10)]);
       model.compile({ optimizer: "adam", loss: "sparseCategoricalCrossentropy", metrics: ["accuracy"] });
       await model.fit(tensor([[1]]), tensor([1]));`;
-    const page = await build({ ...forBrowsers, stdin: { contents, resolveDir: root, loader: "ts" } });
+    const page = await build({ ...forBrowsers, metafile: true, stdin: { contents, resolveDir: root, loader: "ts" } });
     const kilobytes = (x: Uint8Array) => (gzipSync(x, { level: 9 }).length / 1000).toFixed(1);
     const trained = kilobytes(page.outputFiles[0].contents);
     console.info(
       `gzipped for a browser: ${trained} kB to train a CNN, ${kilobytes(code)} kB for all of @layerwise/core`,
     );
     expect(Number(trained)).toBeLessThan(155);
+    // What stands beside the op records is for tests and the oracle.
+    const carried = Object.values(page.metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
+    expect(carried.filter((f) => /graph\/(reference\/|ops\/sample\.ts)/.test(f))).toEqual([]);
+    expect(carried).toContain("packages/core/src/graph/ops/unary.ts");
   });
 
   test("nothing in it imports a module of Node", async () => {

@@ -25,7 +25,7 @@ export const convFields = (rank: number) => ({
   ...activityFields,
 });
 
-const convSpec = (rank: number) =>
+const convSpec = /* @__NO_SIDE_EFFECTS__ */ (rank: number) =>
   defineSpec("keras.layers", `Conv${rank}D`, {
     ...convFields(rank),
     filters: int({ min: 1 }).doc("number of output channels"),

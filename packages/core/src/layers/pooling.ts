@@ -7,7 +7,7 @@ import { dataFormatField } from "./fields.ts";
 import { Layer, layerFields } from "./layer.ts";
 import { fromChannelsLast, paddingFor, toChannelsLast } from "./spatial.ts";
 
-const poolingSpec = (kind: "Max" | "Average", rank: number) =>
+const poolingSpec = /* @__NO_SIDE_EFFECTS__ */ (kind: "Max" | "Average", rank: number) =>
   defineSpec("keras.layers", `${kind}Pooling${rank}D`, {
     ...layerFields,
     poolSize: tuple(rank).default(2).doc("size of the window"),

@@ -40,6 +40,7 @@ interface Binary {
   readonly gradient?: { readonly a: (o: Operands) => Value | null; readonly b: (o: Operands) => Value | null };
 }
 
+// @__NO_SIDE_EFFECTS__
 function binary(name: string, spec: Binary): OpRecord<null> {
   const rules = spec.gradient;
   return mapOp({
@@ -64,9 +65,10 @@ function number(x: Value, value: number): Value {
 }
 
 const direct =
-  (op: BinaryOp) =>
-  (b: KernelBuilder, x: Operand, y: Operand): Operand =>
-    b.binary(op, x, y);
+  /* @__NO_SIDE_EFFECTS__ */
+    (op: BinaryOp) =>
+    (b: KernelBuilder, x: Operand, y: Operand): Operand =>
+      b.binary(op, x, y);
 
 // ---- arithmetic
 
@@ -157,7 +159,8 @@ export const nextAfterOp = binary("nextAfter", { takes: "float", expr: nextAfter
 // ---- bits
 
 /** Bitwise ops; on bool they are the logical ones. */
-const bits = (name: string, op: BinaryOp) => binary(name, { takes: "bits", expr: direct(op), flops: 1 });
+const bits = /* @__NO_SIDE_EFFECTS__ */ (name: string, op: BinaryOp) =>
+  binary(name, { takes: "bits", expr: direct(op), flops: 1 });
 export const bitwiseAndOp = bits("bitwiseAnd", "and");
 export const bitwiseOrOp = bits("bitwiseOr", "or");
 export const bitwiseXorOp = bits("bitwiseXor", "xor");
@@ -166,12 +169,14 @@ export const shiftRightOp = binary("shiftRight", { takes: "integer", expr: direc
 
 // ---- logic and comparison
 
-const logical = (name: string, op: BinaryOp) => binary(name, { takes: "bool", expr: direct(op), flops: 1 });
+const logical = /* @__NO_SIDE_EFFECTS__ */ (name: string, op: BinaryOp) =>
+  binary(name, { takes: "bool", expr: direct(op), flops: 1 });
 export const logicalAndOp = logical("logicalAnd", "and");
 export const logicalOrOp = logical("logicalOr", "or");
 export const logicalXorOp = logical("logicalXor", "xor");
 
 /** `onMask` says the same of bools, which LoopIR does not compare. */
+// @__NO_SIDE_EFFECTS__
 function comparison(
   name: string,
   op: CompareOp,
@@ -235,9 +240,10 @@ export const greaterEqual = (a: Value, b: Value): Value => applyBinary(greaterEq
 
 // ---- beside the records
 
-const numbers = (f: (a: number, b: number) => number): Reference<unknown> => elementwise(([a, b]) => f(a, b));
+const numbers = /* @__NO_SIDE_EFFECTS__ */ (f: (a: number, b: number) => number): Reference<unknown> =>
+  elementwise(([a, b]) => f(a, b));
 /** One function for floats, another for integers, where they differ. */
-const split = (
+const split = /* @__NO_SIDE_EFFECTS__ */ (
   onFloat: (a: number, b: number) => number,
   onInteger: (a: number, b: number) => number,
 ): Reference<unknown> => elementwise(([a, b], dtype) => (isFloat(dtype) ? onFloat(a, b) : onInteger(a, b)));
@@ -291,7 +297,7 @@ export const references: Record<string, Reference<any>> = {
   bitwiseOr: numbers((a, b) => a | b),
   bitwiseXor: numbers((a, b) => a ^ b),
   shiftLeft: numbers((a, b) => a << b),
-  shiftRight: elementwise(([a, b], dtype) => (dtype === "u32" ? a >>> b : a >> b)),
+  shiftRight: /* @__PURE__ */ elementwise(([a, b], dtype) => (dtype === "u32" ? a >>> b : a >> b)),
   logicalAnd: numbers((a, b) => a & b),
   logicalOr: numbers((a, b) => a | b),
   logicalXor: numbers((a, b) => a ^ b),
@@ -344,15 +350,15 @@ const onU8 = (f: Function2): Sample => ({
   build: f,
 });
 const onBool = (f: Function2): Sample => ({ name: "bool", inputs: pairs([0, 1], "bool"), build: f });
-const compared = (f: Function2) => () => [
+const compared = /* @__NO_SIDE_EFFECTS__ */ (f: Function2) => () => [
   ...binarySamples(f, [-2, 2], [-2, 2], inexact),
   { name: "equal operands", inputs: [literal([1, 2, 3]), literal([1, 3, 2])], build: f },
   onI32(f),
   onU32(f),
   onBool(f),
 ];
-const bitwise = (f: Function2) => () => [onI32(f), onU32(f), onU8(f), onBool(f)];
-const logic = (f: Function2) => () => [
+const bitwise = /* @__NO_SIDE_EFFECTS__ */ (f: Function2) => () => [onI32(f), onU32(f), onU8(f), onBool(f)];
+const logic = /* @__NO_SIDE_EFFECTS__ */ (f: Function2) => () => [
   onBool(f),
   { name: "broadcasts", inputs: [booleans([3, 4], 1), booleans([4], 2)], build: f },
   { name: "size 0", inputs: [booleans([0]), booleans([1])], build: f },

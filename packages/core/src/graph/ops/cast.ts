@@ -93,24 +93,9 @@ export const docs: Record<string, string> = {
 };
 
 const to = (dtype: DType) => (x: Value) => cast(x, dtype);
-const edges = [
-  ...extremes,
-  2147483648,
-  -2147483648,
-  -3e9,
-  3e9,
-  5e9,
-  255.5,
-  256.75,
-  -129.5,
-  40000.5,
-  65504,
-  65519,
-  65520,
-  6e-8,
-  3e-5,
-  1e-7,
-];
+const edges = /* @__PURE__ */ extremes.concat([
+  2147483648, -2147483648, -3e9, 3e9, 5e9, 255.5, 256.75, -129.5, 40000.5, 65504, 65519, 65520, 6e-8, 3e-5, 1e-7,
+]);
 
 export const samples: Samples = {
   cast: () => [

@@ -73,6 +73,7 @@ function lower(
   };
 }
 
+// @__NO_SIDE_EFFECTS__
 function record(
   name: string,
   kind: "add" | "mul",
@@ -110,6 +111,7 @@ export function cumProd(x: Value, axis: number, options: Options = {}): Value {
   return apply1(cumProdOp, [x], attrsOf(x, axis, options));
 }
 
+// @__NO_SIDE_EFFECTS__
 function reference(kind: "add" | "mul"): Reference<CumulativeAttrs> {
   return ([x], { axis, exclusive, reverse }, [type]) => {
     const { outer, n, inner } = split(x.shape, axis);

@@ -377,7 +377,7 @@ export const docs: Record<string, string> = {
 };
 
 const from = (n: number, shape: Shape, seed = 3) => integers(shape, 0, n, seed);
-const wild = literal([-7, 0, 2, 99, 2, -1], "i32");
+const wild = /* @__PURE__ */ literal([-7, 0, 2, 99, 2, -1], "i32");
 /** Of a sample: named rows of n, of which `terms` may be one and the same. */
 const rowsOf = (n: number, terms: number) => {
   const build = (i: Value, u: Value): Value => {

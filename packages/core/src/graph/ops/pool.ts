@@ -328,7 +328,7 @@ function form(name: string, shape: Shape, window: number[], strides: number[], l
   return { name, shape, attrs: { window, strides, padLow, padHigh: high ?? padLow } };
 }
 
-const forms: readonly Form[] = [
+const forms = (): readonly Form[] => [
   { ...form("2×2", [2, 4, 6, 3], [2, 2], [2, 2]), second: true },
   form("2×2 with a margin", [2, 5, 7, 3], [2, 2], [2, 2]),
   form("many channels", [1, 4, 4, 37], [2, 2], [2, 2]),
@@ -358,22 +358,22 @@ const resultShape = ({ shape, attrs }: Form): number[] => [
   ...poolOutputSpatial(attrs, shape.slice(1, -1)),
   shape[shape.length - 1],
 ];
-const nan = Number.NaN;
-const special = literal(
-  [1, nan, 3, nan, 5, 5, 5, -0, -Infinity, -Infinity, 0, -1, Infinity, 2, 2, 2],
-  "f32",
-  [1, 4, 4, 1],
-);
+const special = () =>
+  literal(
+    [1, Number.NaN, 3, Number.NaN, 5, 5, 5, -0, -Infinity, -Infinity, 0, -1, Infinity, 2, 2, 2],
+    "f32",
+    [1, 4, 4, 1],
+  );
 /** The gradient of maxPool(x) and its adjoint as functions of x. */
 const gradOf = (x: Value, dy: Value, attrs: PoolAttrs): Value =>
   maxPoolGrad(maxPoolPlaces(x, attrs), dy, { ...attrs, inputSpatial: x.shape.slice(1, -1) });
 const selectOf = (x: Value, t: Value, attrs: PoolAttrs): Value => maxPoolSelect(maxPoolPlaces(x, attrs), t, attrs);
 const twoByTwo: PoolAttrs = { window: [2, 2], strides: [2, 2], padLow: [0, 0], padHigh: [0, 0] };
 const threeByThree: PoolAttrs = { window: [3, 3], strides: [1, 1], padLow: [1, 1], padHigh: [1, 1] };
-const tied = integers([1, 6, 6, 3], 0, 3, 5);
+const tied = /* @__PURE__ */ integers([1, 6, 6, 3], 0, 3, 5);
 
 function each(make: (f: Form, seed: number) => Omit<Sample, "name">): Sample[] {
-  return forms.map((f, i) => ({ name: f.name, ...(f.second ? { second: true } : {}), ...make(f, i + 1) }));
+  return forms().map((f, i) => ({ name: f.name, ...(f.second ? { second: true } : {}), ...make(f, i + 1) }));
 }
 
 export const samples: Samples = {
@@ -383,17 +383,17 @@ export const samples: Samples = {
       build: (x) => maxPool(x, f.attrs),
       gradient: true,
     })),
-    { name: "NaN and infinities", inputs: [special], build: (x) => maxPool(x, twoByTwo) },
+    { name: "NaN and infinities", inputs: [special()], build: (x) => maxPool(x, twoByTwo) },
     { name: "places alone", inputs: [tied], build: (x) => maxPoolPlaces(x, threeByThree) },
-    { name: "places with NaN", inputs: [special], build: (x) => [maxPoolPlaces(x, twoByTwo), maxPool(x, twoByTwo)] },
-    { name: "places in padded windows", inputs: [special], build: (x) => maxPoolPlaces(x, threeByThree) },
+    { name: "places with NaN", inputs: [special()], build: (x) => [maxPoolPlaces(x, twoByTwo), maxPool(x, twoByTwo)] },
+    { name: "places in padded windows", inputs: [special()], build: (x) => maxPoolPlaces(x, threeByThree) },
     {
       name: "places in a window of more than 256",
       inputs: [distinct([1, 20, 18, 2], 0.25, 3)],
       build: (x) => apply(maxPoolOp, [x], { ...twoByTwo, window: [17, 16], strides: [3, 2] }),
       gradient: true,
     },
-    { name: "NaN in the padded form", inputs: [special], build: (x) => maxPool(x, threeByThree) },
+    { name: "NaN in the padded form", inputs: [special()], build: (x) => maxPool(x, threeByThree) },
     { name: "i32", inputs: [integers([1, 4, 4, 3], -9, 9)], build: (x) => maxPool(x, twoByTwo) },
     { name: "u8", inputs: [integers([1, 6, 4, 5], 0, 256, 1, "u8")], build: (x) => maxPool(x, threeByThree) },
     {
@@ -421,12 +421,12 @@ export const samples: Samples = {
     },
     {
       name: "NaN and infinities",
-      inputs: [special, floats([1, 2, 2, 1])],
+      inputs: [special(), floats([1, 2, 2, 1])],
       build: (x, dy) => gradOf(x, dy, twoByTwo),
     },
     {
       name: "NaN in the padded form",
-      inputs: [special, floats([1, 4, 4, 1])],
+      inputs: [special(), floats([1, 4, 4, 1])],
       build: (x, dy) => gradOf(x, dy, threeByThree),
     },
   ],
@@ -438,7 +438,7 @@ export const samples: Samples = {
     })),
     {
       name: "NaN and infinities",
-      inputs: [special, floats([1, 4, 4, 1])],
+      inputs: [special(), floats([1, 4, 4, 1])],
       build: (x, t) => selectOf(x, t, threeByThree),
     },
   ],
@@ -449,7 +449,7 @@ export const samples: Samples = {
       gradient: true,
       sum: { terms: windowSize(f.attrs), magnitude: (x: Value) => avgPool(abs(x), f.attrs) },
     })),
-    { name: "NaN and infinities", inputs: [special], build: (x) => avgPool(x, threeByThree) },
+    { name: "NaN and infinities", inputs: [special()], build: (x) => avgPool(x, threeByThree) },
   ],
   avgPoolGrad: () =>
     each((f, seed) => {

@@ -160,7 +160,7 @@ export const docs: Record<string, string> = {
   threefry: "key u32[2], counter u32[…s] → both words of the Threefry-2x32-20 block of each counter, u32[…s, 2].",
 };
 
-const key = literal([0x12345678, 0x9abcdef0], "u32");
+const key = /* @__PURE__ */ literal([0x12345678, 0x9abcdef0], "u32");
 const group = 2 * groupSize;
 
 export const samples: Samples = {

@@ -21,6 +21,7 @@ export interface ReduceAttrs {
   readonly axes: readonly number[];
 }
 
+// @__NO_SIDE_EFFECTS__
 function reduction(
   name: string,
   reducer: Reducer,
@@ -155,6 +156,7 @@ export function argMin(x: Value, axis: number): Value {
 
 // ---- beside the records
 
+// @__NO_SIDE_EFFECTS__
 function folded(initial: number, f: (a: number, x: number, dtype: DType) => number): Reference<ReduceAttrs> {
   return ([x], { axes }, [out], [type]) => {
     const result = refArray(out.shape, () => initial);
@@ -253,14 +255,15 @@ function reduceSamples(f: typeof reduceSum, kind: "sum" | "prod" | "choice"): re
 }
 
 const rowsWith = (values: readonly number[]) => literal(values, "f32", [values.length / 3, 3]);
-const special = rowsWith([1, Number.NaN, 3, Number.POSITIVE_INFINITY, 2, Number.NEGATIVE_INFINITY, 4, 5, 6, -0, 0, -0]);
-const finite = extremes.filter((x) => Math.abs(x) < 1e5);
+const special = () =>
+  rowsWith([1, Number.NaN, 3, Number.POSITIVE_INFINITY, 2, Number.NEGATIVE_INFINITY, 4, 5, 6, -0, 0, -0]);
+const finite = /* @__PURE__ */ extremes.filter((x) => Math.abs(x) < 1e5);
 
 export const samples: Samples = {
   reduceSum: () => [
     ...reduceSamples(reduceSum, "sum"),
     { name: "of nothing", inputs: [floats([0, 3])], build: (x) => reduceSum(x, 0), gradient: true },
-    { name: "NaN and infinities", inputs: [special], build: (x) => reduceSum(x, 1) },
+    { name: "NaN and infinities", inputs: [special()], build: (x) => reduceSum(x, 1) },
     {
       name: "wide range",
       inputs: [literal(finite)],
@@ -278,20 +281,20 @@ export const samples: Samples = {
       gradient: true,
       second: true,
     },
-    { name: "NaN and infinities", inputs: [special], build: (x) => reduceProd(x, 1) },
+    { name: "NaN and infinities", inputs: [special()], build: (x) => reduceProd(x, 1) },
   ],
   reduceMax: () => [
     ...reduceSamples(reduceMax, "choice"),
-    { name: "NaN and infinities", inputs: [special], build: (x) => reduceMax(x, 1) },
-    { name: "argMax", inputs: [special], build: (x) => argMax(x, 1) },
+    { name: "NaN and infinities", inputs: [special()], build: (x) => reduceMax(x, 1) },
+    { name: "argMax", inputs: [special()], build: (x) => argMax(x, 1) },
     { name: "argMax of ties", inputs: [literal([1, 3, 3, 2, 2, 2], "f32", [2, 3])], build: (x) => argMax(x, -1) },
     { name: "argMax of a long axis", inputs: [distinct([3, 137], 0.25, 4)], build: (x) => argMax(x, 1) },
     { name: "any true", inputs: [booleans([3, 4])], build: (x) => reduceMax(x, 1) },
   ],
   reduceMin: () => [
     ...reduceSamples(reduceMin, "choice"),
-    { name: "NaN and infinities", inputs: [special], build: (x) => reduceMin(x, 1) },
-    { name: "argMin", inputs: [special], build: (x) => argMin(x, 1) },
+    { name: "NaN and infinities", inputs: [special()], build: (x) => reduceMin(x, 1) },
+    { name: "argMin", inputs: [special()], build: (x) => argMin(x, 1) },
     { name: "argMin of i32", inputs: [integers([4, 9], -5, 5)], build: (x) => argMin(x, 0) },
     { name: "all true", inputs: [booleans([3, 4])], build: (x) => reduceMin(x, 1) },
   ],

@@ -70,7 +70,7 @@ export function literal(data: readonly number[], dtype: DType = "f32", shape: Sh
 }
 
 /** NaN, infinities, signed zeros, tiny, ordinary and huge magnitudes. */
-export const extremes: readonly number[] = [
+export const extremes: readonly number[] = /* @__PURE__ */ [
   Number.NaN,
   Number.POSITIVE_INFINITY,
   Number.NEGATIVE_INFINITY,

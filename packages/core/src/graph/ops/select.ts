@@ -79,8 +79,6 @@ export const docs: Record<string, string> = {
   guard: "condition bool, x → x where the condition holds, else 0; x is not read where it does not.",
 };
 
-const rowsWithNaN = literal([1, 2, 3, Number.NaN, Number.NaN, Number.NaN, -7, -0, 9]);
-
 export const samples: Samples = {
   guard: () => [
     { name: "rows", inputs: [booleans([5, 1]), floats([5, 70])], build: guard, gradient: true, second: true, ulps: 0 },
@@ -93,7 +91,7 @@ export const samples: Samples = {
     },
     {
       name: "NaN behind it",
-      inputs: [literal([1, 0, 1], "bool"), rowsWithNaN],
+      inputs: [literal([1, 0, 1], "bool"), literal([1, 2, 3, Number.NaN, Number.NaN, Number.NaN, -7, -0, 9])],
       build: (c, x) => guard(reshape(c, [3, 1]), reshape(x, [3, 3])),
       ulps: 0,
     },

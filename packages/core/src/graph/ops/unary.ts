@@ -24,6 +24,7 @@ interface Unary {
   readonly gradient: Rule;
 }
 
+// @__NO_SIDE_EFFECTS__
 function unary(name: string, spec: Unary): OpRecord<null> {
   const rule = spec.gradient;
   return mapOp({
@@ -51,6 +52,7 @@ function times(x: Value, factor: number): Value {
 }
 
 /** An operation of LoopIR on floats that leaves integers alone (rounding an integer, for example). */
+// @__NO_SIDE_EFFECTS__
 function floatOnly(op: "floor" | "ceil" | "trunc" | "round"): Unary {
   return { takes: "number", expr: (b, x) => (x.type === "f32" ? b.unary(op, x) : x), flops: 1, gradient: "none" };
 }
@@ -276,7 +278,7 @@ export const onesLike = (x: Value): Value => fullLike(x, 1);
 
 // ---- beside the records
 
-const of = (f: (x: number) => number): Reference<unknown> => elementwise(([x]) => f(x));
+const of = /* @__NO_SIDE_EFFECTS__ */ (f: (x: number) => number): Reference<unknown> => elementwise(([x]) => f(x));
 
 // biome-ignore lint/suspicious/noExplicitAny: attrs are private to each op.
 export const references: Record<string, Reference<any>> = {
@@ -309,10 +311,12 @@ export const references: Record<string, Reference<any>> = {
   acosh: of(Math.acosh),
   atanh: of(Math.atanh),
   logicalNot: of((x) => (x === 0 ? 1 : 0)),
-  bitwiseNot: elementwise(([x], dtype) => (dtype === "bool" ? (x === 0 ? 1 : 0) : ~x)),
-  isNan: elementwise(([x], dtype) => Number(isFloat(dtype) && Number.isNaN(x))),
-  isFinite: elementwise(([x], dtype) => Number(!isFloat(dtype) || Number.isFinite(x))),
-  isInf: elementwise(([x], dtype) => Number(isFloat(dtype) && Math.abs(x) === Number.POSITIVE_INFINITY)),
+  bitwiseNot: /* @__PURE__ */ elementwise(([x], dtype) => (dtype === "bool" ? (x === 0 ? 1 : 0) : ~x)),
+  isNan: /* @__PURE__ */ elementwise(([x], dtype) => Number(isFloat(dtype) && Number.isNaN(x))),
+  isFinite: /* @__PURE__ */ elementwise(([x], dtype) => Number(!isFloat(dtype) || Number.isFinite(x))),
+  isInf: /* @__PURE__ */ elementwise(([x], dtype) =>
+    Number(isFloat(dtype) && Math.abs(x) === Number.POSITIVE_INFINITY),
+  ),
 };
 
 export const docs: Record<string, string> = {
@@ -351,7 +355,7 @@ export const docs: Record<string, string> = {
   isInf: "any → bool: x is +∞ or -∞.",
 };
 
-const halves = [...extremes, 2.5, 3.5, -1.5, 0.49999997, -0.49999997, 8388607.5, 2147483648];
+const halves = /* @__PURE__ */ extremes.concat([2.5, 3.5, -1.5, 0.49999997, -0.49999997, 8388607.5, 2147483648]);
 
 export const samples: Samples = {
   neg: () => [

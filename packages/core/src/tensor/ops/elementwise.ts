@@ -22,7 +22,7 @@ export const add = (a: TensorLike, b: TensorLike): Tensor => {
   const [x, y] = promote(a, b);
   return x.dtype === "bool" ? t(g.logicalOr(x.value, y.value)) : inComputeDtype([x, y], g.add);
 };
-export const subtract = arithmetic(g.sub);
+export const subtract = /* @__PURE__ */ arithmetic(g.sub);
 export const multiply = (a: TensorLike, b: TensorLike): Tensor => {
   const [x, y] = promote(a, b);
   return x.dtype === "bool" ? t(g.logicalAnd(x.value, y.value)) : inComputeDtype([x, y], g.mul);
@@ -50,11 +50,11 @@ export const floorDivide = (a: TensorLike, b: TensorLike): Tensor => {
   return where(logicalAnd(isinf(x), notEqual(y, 0)), Number.NaN, whole);
 };
 /** Remainder with the sign of the divisor. */
-export const mod = arithmetic(g.mod);
+export const mod = /* @__PURE__ */ arithmetic(g.mod);
 export const remainder = mod;
 /** Remainder with the sign of the dividend. */
-export const fmod = arithmetic(g.rem);
-export const power = arithmetic(g.pow);
+export const fmod = /* @__PURE__ */ arithmetic(g.rem);
+export const power = /* @__PURE__ */ arithmetic(g.pow);
 export const maximum = (a: TensorLike, b: TensorLike): Tensor => {
   const [x, y] = promote(a, b);
   return x.dtype === "bool" ? t(g.logicalOr(x.value, y.value)) : inComputeDtype([x, y], g.maximum);
@@ -67,26 +67,28 @@ export const arctan2 = (y: TensorLike, x: TensorLike): Tensor => inComputeDtype(
 export const nextafter = (a: TensorLike, b: TensorLike): Tensor =>
   inComputeDtype(promote(a, b).map(toFloat), g.nextAfter);
 
-export const equal = comparison(g.equal);
-export const notEqual = comparison(g.notEqual);
-export const less = comparison(g.less);
-export const lessEqual = comparison(g.lessEqual);
-export const greater = comparison(g.greater);
-export const greaterEqual = comparison(g.greaterEqual);
+export const equal = /* @__PURE__ */ comparison(g.equal);
+export const notEqual = /* @__PURE__ */ comparison(g.notEqual);
+export const less = /* @__PURE__ */ comparison(g.less);
+export const lessEqual = /* @__PURE__ */ comparison(g.lessEqual);
+export const greater = /* @__PURE__ */ comparison(g.greater);
+export const greaterEqual = /* @__PURE__ */ comparison(g.greaterEqual);
 
 const logic =
-  (f: (a: Value, b: Value) => Value) =>
-  (a: TensorLike, b: TensorLike): Tensor =>
-    t(f(toBool(a).value, toBool(b).value));
+  /* @__NO_SIDE_EFFECTS__ */
+    (f: (a: Value, b: Value) => Value) =>
+    (a: TensorLike, b: TensorLike): Tensor =>
+      t(f(toBool(a).value, toBool(b).value));
 export const logicalAnd = logic(g.logicalAnd);
 export const logicalOr = logic(g.logicalOr);
 export const logicalXor = logic(g.logicalXor);
 export const logicalNot = (x: TensorLike): Tensor => t(g.logicalNot(toBool(x).value));
 
 const bits =
-  (f: (a: Value, b: Value) => Value) =>
-  (a: TensorLike, b: TensorLike): Tensor =>
-    inComputeDtype(promote(a, b), f);
+  /* @__NO_SIDE_EFFECTS__ */
+    (f: (a: Value, b: Value) => Value) =>
+    (a: TensorLike, b: TensorLike): Tensor =>
+      inComputeDtype(promote(a, b), f);
 export const bitwiseAnd = bits(g.bitwiseAnd);
 export const bitwiseOr = bits(g.bitwiseOr);
 export const bitwiseXor = bits(g.bitwiseXor);
@@ -108,18 +110,19 @@ export function cast(x: TensorLike, dtype: DType): Tensor {
   return castTo(Tensor.of(x), dtype);
 }
 
-export const negative = numberUnary(g.neg);
-export const abs = numberUnary((x) => (x.dtype === "u32" ? x : g.abs(x)));
+export const negative = /* @__PURE__ */ numberUnary(g.neg);
+export const abs = /* @__PURE__ */ numberUnary((x) => (x.dtype === "u32" ? x : g.abs(x)));
 export const absolute = abs;
-export const sign = numberUnary(g.sign);
+export const sign = /* @__PURE__ */ numberUnary(g.sign);
 const rounding =
-  (f: (x: Value) => Value) =>
-  (x: TensorLike): Tensor => {
-    const y = toNumber(x);
-    return isFloat(y.dtype) ? inComputeDtype([y], f) : y;
-  };
-export const floor = floatUnary(g.floor);
-export const ceil = floatUnary(g.ceil);
+  /* @__NO_SIDE_EFFECTS__ */
+    (f: (x: Value) => Value) =>
+    (x: TensorLike): Tensor => {
+      const y = toNumber(x);
+      return isFloat(y.dtype) ? inComputeDtype([y], f) : y;
+    };
+export const floor = /* @__PURE__ */ floatUnary(g.floor);
+export const ceil = /* @__PURE__ */ floatUnary(g.ceil);
 export const trunc = rounding(g.trunc);
 /** Half to even. `decimals` places, which may be negative. */
 export const round = (x: TensorLike, decimals = 0): Tensor => {
@@ -134,33 +137,33 @@ export const round = (x: TensorLike, decimals = 0): Tensor => {
     : multiply(inComputeDtype([divide(y, 10 ** -decimals)], g.round), 10 ** -decimals);
 };
 export const square = (x: TensorLike): Tensor => numberUnary((v) => g.mul(v, v))(x);
-export const reciprocal = floatUnary((x) => g.div(g.scalar(1, x.dtype), x));
-export const sqrt = floatUnary(g.sqrt);
-export const rsqrt = floatUnary(g.rsqrt);
-export const exp = floatUnary(g.exp);
-export const exp2 = floatUnary((x) => g.pow(g.scalar(2, x.dtype), x));
-export const expm1 = floatUnary(g.expm1);
-export const log = floatUnary(g.log);
-export const log1p = floatUnary(g.log1p);
-export const log2 = floatUnary((x) => g.mul(g.log(x), g.scalar(Math.LOG2E, x.dtype)));
-export const log10 = floatUnary((x) => g.mul(g.log(x), g.scalar(Math.LOG10E, x.dtype)));
-export const sin = floatUnary(g.sin);
-export const cos = floatUnary(g.cos);
-export const tan = floatUnary(g.tan);
-export const arcsin = floatUnary(g.asin);
-export const arccos = floatUnary(g.acos);
-export const arctan = floatUnary(g.atan);
-export const sinh = floatUnary(g.sinh);
-export const cosh = floatUnary(g.cosh);
-export const tanh = floatUnary(g.tanh);
-export const arcsinh = floatUnary(g.asinh);
-export const arccosh = floatUnary(g.acosh);
-export const arctanh = floatUnary(g.atanh);
-export const erf = floatUnary(g.erf);
-export const deg2rad = floatUnary((x) => g.mul(x, g.scalar(Math.PI / 180, x.dtype)));
-export const rad2deg = floatUnary((x) => g.mul(x, g.scalar(180 / Math.PI, x.dtype)));
+export const reciprocal = /* @__PURE__ */ floatUnary((x) => g.div(g.scalar(1, x.dtype), x));
+export const sqrt = /* @__PURE__ */ floatUnary(g.sqrt);
+export const rsqrt = /* @__PURE__ */ floatUnary(g.rsqrt);
+export const exp = /* @__PURE__ */ floatUnary(g.exp);
+export const exp2 = /* @__PURE__ */ floatUnary((x) => g.pow(g.scalar(2, x.dtype), x));
+export const expm1 = /* @__PURE__ */ floatUnary(g.expm1);
+export const log = /* @__PURE__ */ floatUnary(g.log);
+export const log1p = /* @__PURE__ */ floatUnary(g.log1p);
+export const log2 = /* @__PURE__ */ floatUnary((x) => g.mul(g.log(x), g.scalar(Math.LOG2E, x.dtype)));
+export const log10 = /* @__PURE__ */ floatUnary((x) => g.mul(g.log(x), g.scalar(Math.LOG10E, x.dtype)));
+export const sin = /* @__PURE__ */ floatUnary(g.sin);
+export const cos = /* @__PURE__ */ floatUnary(g.cos);
+export const tan = /* @__PURE__ */ floatUnary(g.tan);
+export const arcsin = /* @__PURE__ */ floatUnary(g.asin);
+export const arccos = /* @__PURE__ */ floatUnary(g.acos);
+export const arctan = /* @__PURE__ */ floatUnary(g.atan);
+export const sinh = /* @__PURE__ */ floatUnary(g.sinh);
+export const cosh = /* @__PURE__ */ floatUnary(g.cosh);
+export const tanh = /* @__PURE__ */ floatUnary(g.tanh);
+export const arcsinh = /* @__PURE__ */ floatUnary(g.asinh);
+export const arccosh = /* @__PURE__ */ floatUnary(g.acosh);
+export const arctanh = /* @__PURE__ */ floatUnary(g.atanh);
+export const erf = /* @__PURE__ */ floatUnary(g.erf);
+export const deg2rad = /* @__PURE__ */ floatUnary((x) => g.mul(x, g.scalar(Math.PI / 180, x.dtype)));
+export const rad2deg = /* @__PURE__ */ floatUnary((x) => g.mul(x, g.scalar(180 / Math.PI, x.dtype)));
 /** Real cube root, negative for negative numbers. */
-export const cbrt = floatUnary((x) => g.mul(g.sign(x), g.pow(g.abs(x), g.scalar(1 / 3, x.dtype))));
+export const cbrt = /* @__PURE__ */ floatUnary((x) => g.mul(g.sign(x), g.pow(g.abs(x), g.scalar(1 / 3, x.dtype))));
 /** sin(πx)/(πx), 1 at 0. */
 export function sinc(x: TensorLike): Tensor {
   const y = multiply(toFloat(x), Math.PI);

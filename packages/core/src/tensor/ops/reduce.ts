@@ -29,12 +29,13 @@ import { svd } from "./svd.ts";
 export type Axis = number | readonly number[] | null;
 
 const fold =
-  (name: string, f: (x: Value, axes?: readonly number[], keepdims?: boolean) => Value) =>
-  (x: TensorLike, axis: Axis = null, keepdims = false): Tensor => {
-    const y = toNumber(x);
-    const axes = normalizeAxes(axis, y.ndim, name);
-    return inComputeDtype([y], (v) => f(v, axes, keepdims));
-  };
+  /* @__NO_SIDE_EFFECTS__ */
+    (name: string, f: (x: Value, axes?: readonly number[], keepdims?: boolean) => Value) =>
+    (x: TensorLike, axis: Axis = null, keepdims = false): Tensor => {
+      const y = toNumber(x);
+      const axes = normalizeAxes(axis, y.ndim, name);
+      return inComputeDtype([y], (v) => f(v, axes, keepdims));
+    };
 
 export const sum = (x: TensorLike, axis: Axis = null, keepdims = false): Tensor => {
   // Small integers are summed in i32.
@@ -51,7 +52,10 @@ export const prod = (x: TensorLike, axis: Axis = null, keepdims = false): Tensor
   );
 };
 const prodOf = fold("prod", g.reduceProd);
-const extreme = (name: string, f: (x: Value, axes?: readonly number[], keepdims?: boolean) => Value) => {
+const extreme = /* @__NO_SIDE_EFFECTS__ */ (
+  name: string,
+  f: (x: Value, axes?: readonly number[], keepdims?: boolean) => Value,
+) => {
   const inner = fold(name, f);
   return (x: TensorLike, axis: Axis = null, keepdims = false, initial: number | null = null): Tensor => {
     const y = Tensor.of(x);
@@ -116,6 +120,7 @@ export function all(x: TensorLike, axis: Axis = null, keepdims = false): Tensor 
 }
 export const countNonzero = (x: TensorLike, axis: Axis = null): Tensor => sum(castTo(toBool(x), "i32"), axis);
 
+// @__NO_SIDE_EFFECTS__
 function index(name: string, f: (x: Value, axis: number) => Value) {
   return (x: TensorLike, axis: number | null = null, keepdims = false): Tensor => {
     let y = toNumber(x);
@@ -156,6 +161,7 @@ export function nanmean(x: TensorLike, axis: Axis = null, keepdims = false): Ten
   const y = toFloat(x);
   return divide(nansum(y, axis, keepdims), sum(castTo(logicalNot(isnan(y)), "f32"), axis, keepdims));
 }
+// @__NO_SIDE_EFFECTS__
 function nanExtreme(f: typeof max, bound: number) {
   return (x: TensorLike, axis: Axis = null, keepdims = false): Tensor => {
     if (!hasNan(x)) return f(x, axis, keepdims);
@@ -164,8 +170,8 @@ function nanExtreme(f: typeof max, bound: number) {
     return where(all(isnan(y), axis, keepdims), Number.NaN, r);
   };
 }
-export const nanmax = nanExtreme(max, Number.NEGATIVE_INFINITY);
-export const nanmin = nanExtreme(min, Number.POSITIVE_INFINITY);
+export const nanmax = nanExtreme(max, -Infinity);
+export const nanmin = nanExtreme(min, Infinity);
 
 /** p-norm over one axis (vectors), a norm of matrices over two axes, or the Frobenius norm over all. */
 export function norm(x: TensorLike, ord: number | string | null = null, axis: Axis = null, keepdims = false): Tensor {
