@@ -1,24 +1,24 @@
-/** Lowering of blocks of images: the kernels of a block, put together to one task; what is the same for all runs once before. */
+/** Lowering of blocks of a batch: the kernels of a block, put together to one task; what is the same for all runs once before. */
 import { type Node, topological, type Value } from "../graph/node.ts";
 import type { Region } from "../graph/region.ts";
 import { sizeOf } from "../graph/types.ts";
+import type { BlocksAttrs } from "./batch-blocks.ts";
 import { type Body, buffersOf, emitBody, inputPlacesOf, Memory, type Outside, ownResults, planBody } from "./bodies.ts";
 import { affine, scaled } from "./builder.ts";
 import type { EmitContext, Place, Step } from "./emit-group.ts";
 import { offsetIn, rootOf, shifted } from "./emit-group.ts";
-import type { BlocksAttrs } from "./image-blocks.ts";
 import { InlineBuilder } from "./inline.ts";
 import { storageBytes } from "./loopir.ts";
 import { resized } from "./row-blocks.ts";
 
 export function emitBlocks(node: Node, given: EmitContext, label: string): void {
-  const { region, rowed, images, block } = node.attrs as BlocksAttrs;
+  const { region, rowed, rows, block } = node.attrs as BlocksAttrs;
   const c: EmitContext = { ...given, profile: { ...given.profile, inner: true } };
-  const small = resized(region, { count: images, parameters: rowed }, block);
+  const small = resized(region, { count: rows, parameters: rowed }, block);
   const inputs = inputPlacesOf(node, c);
   const b = new InlineBuilder(nameOf(region));
   const memory = new Memory(b, c, true);
-  const task = b.task("block", images / block);
+  const task = b.task("block", rows / block);
   const external = new Map<Value, Outside>();
   small.parameters.forEach((p, i) => {
     const at = rowed[i] ? scaled(task, sizeOf(p.shape)) : affine(0);

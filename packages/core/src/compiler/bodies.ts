@@ -1,6 +1,6 @@
 /**
  * Bodies: graphs that are planned like programs and whose kernels become part of one kernel, in a loop, a branch or a block
- * of images.
+ * of a batch.
  */
 import { apply1, type Node, type Value } from "../graph/node.ts";
 import { isSpreadConstant, type Region } from "../graph/region.ts";

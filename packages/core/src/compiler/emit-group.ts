@@ -4,10 +4,10 @@ import type { VariableRef } from "../graph/ops/source.ts";
 import { dtypeBytes, sizeOf } from "../graph/types.ts";
 import { contiguous, isContiguous, through } from "./access.ts";
 import { type AssemblePart, assembleParts, emitFill, emitPart } from "./assembles.ts";
+import { blocksOp } from "./batch-blocks.ts";
 import { emitBlocks } from "./block-kernels.ts";
 import { makeEpilogue } from "./epilogue.ts";
 import { baseOf, type Group, layoutOf, outputsOf } from "./fuse.ts";
-import { blocksOp } from "./image-blocks.ts";
 import type { Kernel, StorageType, TargetProfile } from "./loopir.ts";
 import { storageBytes } from "./loopir.ts";
 import { emitLoopGroup } from "./loops.ts";
@@ -132,7 +132,7 @@ export function emitGroup(group: Group, c: EmitContext): void {
       return;
     }
     case "lower": {
-      const { node, chain, moved } = group;
+      const { node, chain } = group;
       const rule = node.op.kernel;
       if (node.op === blocksOp) {
         emitBlocks(node, c, label);
@@ -151,10 +151,10 @@ export function emitGroup(group: Group, c: EmitContext): void {
         attrs: node.attrs,
         inputs: inputs.map((x) => ({ type: x.type, access: x.access, size: x.size })),
         outputs: node.types,
-        used: node.outputs.map((v, i) => (i === 0 && (chain.length > 0 || moved !== null)) || c.isBuffer(v)),
+        used: node.outputs.map((v, i) => (chain.length > 0 && i === 0) || c.isBuffer(v)),
         profile: c.profile,
         epilogue,
-        layout: moved && layoutOf(moved),
+        layout: layoutOf(chain),
       });
       const tempPlaces = temps(lowered.temps);
       const outs = outputsOf(group);

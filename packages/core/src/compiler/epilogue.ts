@@ -23,10 +23,11 @@ export function makeEpilogue(
   chain: readonly Node[],
   isBuffer: (v: Value) => boolean,
 ): { epilogue: Epilogue | null; operands: EpilogueOperand[] } {
-  if (chain.length === 0) return { epilogue: null, operands: [] };
+  const maps = chain.filter((c) => c.op.kernel.kind === "map");
+  if (maps.length === 0) return { epilogue: null, operands: [] };
   const shape = node.types[0].shape;
   const columns = shape[shape.length - 1] ?? 1;
-  const produced = new Set<Value>([node.outputs[0], ...chain.map((c) => c.outputs[0])]);
+  const produced = new Set<Value>([node.outputs[0], ...maps.map((c) => c.outputs[0])]);
   const operands: (EpilogueOperand & { readonly kind: string; readonly size: number })[] = [];
   const indexOf = (v: Value) => {
     const { base, chain: views } = baseOf(v);
@@ -45,8 +46,8 @@ export function makeEpilogue(
       if (operandOf(base, kind, offset) < 0) operands.push({ value: base, kind, offset, size });
     } else for (const i of base.node.inputs) collect(i);
   };
-  for (const c of chain) for (const v of c.inputs) collect(v);
-  const last = chain[chain.length - 1].outputs[0];
+  for (const c of maps) for (const v of c.inputs) collect(v);
+  const last = maps[maps.length - 1].outputs[0];
   const epilogue: Epilogue = {
     inputs: operands.map((o, i) => ({ name: `e${i}`, type: storageType(o.value.dtype), size: o.size })),
     outType: storageType(last.dtype),
@@ -88,7 +89,7 @@ export function makeEpilogue(
         done.set(n.outputs[0], x);
         return x;
       };
-      for (const c of chain) map(c);
+      for (const c of maps) map(c);
       return beforeStore(b, done.get(last)!, last.dtype);
     },
   };

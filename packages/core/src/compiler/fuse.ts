@@ -1,7 +1,7 @@
 /** Fusion: decides which values get memory, and groups them into kernels-to-be. */
-import type { Access, Node, Value } from "../graph/node.ts";
+import type { Access, KernelRule, Node, Value } from "../graph/node.ts";
 import { topological } from "../graph/node.ts";
-import { transposeOp } from "../graph/ops/view.ts";
+import { reshapeOp, transposeOp } from "../graph/ops/view.ts";
 import { rowMajor, sameShape, sizeOf } from "../graph/types.ts";
 import { type Chain, commonRefinement, contiguous, emptyChain, isContiguous, prepend, through } from "./access.ts";
 
@@ -24,10 +24,8 @@ export interface ReduceGroup {
 export interface LowerGroup {
   readonly kind: "lower";
   readonly node: Node;
-  /** Maps applied to output 0 before it is stored, in order; the last one's value is what the group makes. */
+  /** Maps applied to output 0 before it is stored, in order, and perhaps a transposition by the stores; the last one's value is what the group makes. */
   chain: Node[];
-  /** A transposition of that value by its stores: then its result is what the group makes. */
-  moved: Node | null;
 }
 export interface AssembleGroup {
   readonly kind: "assemble";
@@ -55,7 +53,7 @@ export function outputsOf(group: Group): Value[] {
     case "reduce":
       return group.members;
     case "lower": {
-      const last = group.moved ?? group.chain[group.chain.length - 1];
+      const last = group.chain[group.chain.length - 1];
       return last ? [last.outputs[0]] : [...group.node.outputs];
     }
     case "assemble":
@@ -241,6 +239,8 @@ function cheap(v: Value, buffers: Set<Value>, inlined: Map<Value, number>): bool
   return !heavy && flops <= 3 && full <= 1;
 }
 
+type LowerRule = Extract<KernelRule<unknown>, { kind: "lower" }>;
+
 function initialGroups(
   nodes: readonly Node[],
   buffers: Set<Value>,
@@ -252,7 +252,7 @@ function initialGroups(
   for (const n of nodes) {
     const rule = n.op.kernel;
     if (rule.kind === "lower") {
-      const chain = rule.epilogue ? epilogueChain(n, buffers, users, roots) : [];
+      const chain = rule.epilogue ? epilogueChain(n, rule, buffers, users, roots) : [];
       if (chain.length > 0) {
         buffers.delete(n.outputs[0]);
         for (const c of chain) {
@@ -261,14 +261,8 @@ function initialGroups(
         }
         buffers.add(chain[chain.length - 1].outputs[0]);
       }
-      const made = chain[chain.length - 1]?.outputs[0] ?? n.outputs[0];
-      const moved = roots.has(made) ? null : transposedBy(n, made, users, buffers);
-      if (moved) {
-        buffers.delete(made);
-        absorbed.add(moved.outputs[0]);
-      }
-      groups.push({ kind: "lower", node: n, chain, moved });
-    } else if (rule.kind === "region") groups.push({ kind: "lower", node: n, chain: [], moved: null });
+      groups.push({ kind: "lower", node: n, chain });
+    } else if (rule.kind === "region") groups.push({ kind: "lower", node: n, chain: [] });
     else if (rule.kind === "assemble") groups.push({ kind: "assemble", node: n });
     else if (rule.kind === "reduce") groups.push(reduceGroup(n));
   }
@@ -283,21 +277,13 @@ function initialGroups(
   return groups;
 }
 
-/** The transposition that alone wants what a contraction makes and is wanted in memory, if the contraction can store like that. */
-function transposedBy(n: Node, made: Value, users: Map<Value, Node[]>, buffers: Set<Value>): Node | null {
-  const rule = n.op.kernel;
-  const [t, another] = users.get(made) ?? [];
-  if (rule.kind !== "lower" || !rule.places || t?.op !== transposeOp || another) return null;
-  if (!buffers.has(t.outputs[0]) || !sameShape(made.shape, n.types[0].shape)) return null;
-  const types = n.inputs.map((v) => v.type);
-  return rule.places(layoutOf(t), types, n.attrs) ? t : null;
-}
-
-/** Where elements of a transposition's operand lie in its result. */
-export function layoutOf(transposition: Node): Access {
-  const { permutation } = transposition.attrs as { permutation: readonly number[] };
-  const own = rowMajor(transposition.types[0].shape);
-  return { shape: transposition.inputs[0].shape, strides: own.map((_, i) => own[permutation.indexOf(i)]), offset: 0 };
+/** Where what a chain's transposition moves lies in its result; null where there is none. */
+export function layoutOf(chain: readonly Node[]): Access | null {
+  const node = chain.find((c) => c.op === transposeOp);
+  if (!node) return null;
+  const { permutation } = node.attrs as { permutation: readonly number[] };
+  const own = rowMajor(node.types[0].shape);
+  return { shape: node.inputs[0].shape, strides: own.map((_, i) => own[permutation.indexOf(i)]), offset: 0 };
 }
 
 /** A reduction over trailing axes is a row loop; others get kernels of their own kind. */
@@ -318,7 +304,13 @@ function reduceGroup(n: Node): Group {
 }
 
 /** The maps that only this contraction's result flows through: same elements, other operands ready and easy to address. */
-function epilogueChain(n: Node, buffers: Set<Value>, users: Map<Value, Node[]>, roots: Set<Value>): Node[] {
+function epilogueChain(
+  n: Node,
+  { places }: LowerRule,
+  buffers: Set<Value>,
+  users: Map<Value, Node[]>,
+  roots: Set<Value>,
+): Node[] {
   const chain: Node[] = [];
   const shape = n.types[0].shape;
   const size = sizeOf(shape);
@@ -355,7 +347,17 @@ function epilogueChain(n: Node, buffers: Set<Value>, users: Map<Value, Node[]>, 
     chain.push(map);
     at = map.outputs[0];
   }
-  // A chain may not end on something that must not be stored as float columns.
+  // A transposition that alone wants the result may be how the stores walk; it may be seen in another shape.
+  const views: Node[] = [];
+  for (let v = at; places; ) {
+    const [view, another] = users.get(v) ?? [];
+    if (another || roots.has(v) || view?.op !== (views.length === 0 ? transposeOp : reshapeOp)) break;
+    views.push(view);
+    v = view.outputs[0];
+    if (!buffers.has(v)) continue;
+    const types = n.inputs.map((i) => i.type);
+    return sameShape(at.shape, shape) && places(layoutOf(views)!, types, n.attrs) ? [...chain, ...views] : chain;
+  }
   return chain;
 }
 

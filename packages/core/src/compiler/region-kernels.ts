@@ -200,7 +200,7 @@ class ScanLowering {
     const { length, reverse, carries, xs } = this.attrs;
     const { inputs, outputs } = this.node;
     const whole = this.attrs.region;
-    const b = new InlineBuilder(`scan_${nameOf({ kind: "lower", node: this.node, chain: [], moved: null })}`);
+    const b = new InlineBuilder(`scan_${nameOf({ kind: "lower", node: this.node, chain: [] })}`);
     const memory = new Memory(b, this.c, rows !== null);
     const task = rows ? b.task("rows", blocks) : null;
     const time = b.variable("t", length);

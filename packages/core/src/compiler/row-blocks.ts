@@ -3,6 +3,8 @@ import { apply, type Node, topological, type Value } from "../graph/node.ts";
 import type { DotAttrs } from "../graph/ops/contract.ts";
 import { inputValue } from "../graph/ops/source.ts";
 import { isSpreadConstant, Region } from "../graph/region.ts";
+import { rowMajor } from "../graph/types.ts";
+import { contiguous } from "./access.ts";
 
 /** Which parameters of a region have rows; null when rows mix somewhere. */
 export interface Rows {
@@ -53,28 +55,26 @@ function check(region: Region, count: number, rowed: readonly boolean[]): true |
   return results.every((r) => rows.has(r)) ? true : null;
 }
 
-function spreadsRows(node: Node, count: number): boolean {
+export function spreadsRows(node: Node, count: number): boolean {
   const [x] = node.inputs;
   return x.shape.length < node.types[0].shape.length || (x.shape[0] === 1 && count > 1);
 }
 
+/** Whether a map, a reduction or a view has a row of its result for each row of its operands, from that row alone. */
+export function staysInRows({ op: { kernel }, inputs, attrs, types }: Node, count: number): boolean {
+  if (types[0].shape[0] !== count) return false;
+  if (kernel.kind === "map") return !kernel.coordinates;
+  const { shape } = inputs[0];
+  if (kernel.kind === "reduce") return !kernel.axes(attrs).includes(0);
+  if (kernel.kind !== "view" || shape[0] !== count) return false;
+  const [pitch] = rowMajor(shape);
+  const access = kernel.view(contiguous(shape), attrs, types[0]);
+  return access !== null && access.strides[0] === pitch && access.offset < pitch;
+}
+
 function keepsRows(node: Node, count: number, rows: ReadonlySet<Value>): boolean {
   const { op, inputs, attrs } = node;
-  if (op.kernel.kind === "map") return !op.kernel.coordinates;
-  if (op.kernel.kind === "reduce") return !op.kernel.axes(attrs).includes(0);
   switch (op.name) {
-    case "reshape":
-      return true;
-    case "broadcastTo":
-      return inputs[0].shape.length === node.types[0].shape.length && inputs[0].shape[0] === count;
-    case "transpose":
-      return (attrs as { permutation: number[] }).permutation[0] === 0;
-    case "slice": {
-      const { start, step } = attrs as { start: number[]; step: number[] };
-      return start[0] === 0 && step[0] === 1;
-    }
-    case "reverse":
-      return !(attrs as { axes: number[] }).axes.includes(0);
     case "concat":
       return (attrs as { axis: number }).axis !== 0;
     case "pad": {
@@ -91,7 +91,7 @@ function keepsRows(node: Node, count: number, rows: ReadonlySet<Value>): boolean
     case "convInputGrad":
       return rows.has(inputs[0]) && !rows.has(inputs[1]);
     default:
-      return false;
+      return staysInRows(node, count);
   }
 }
 

@@ -87,7 +87,7 @@ export function lowerDot(
   const { matrix, strict, wide } = profile;
   if (matrix?.fits(spec) && !strict) return matrix.product(`dot_${m}x${n}x${k}`, spec, profile, epilogue);
   const flops = 2 * count * m * n * k;
-  const tasks = Math.ceil(tasksFor(flops) / count);
+  const tasks = profile.inner ? 1 : Math.ceil(tasksFor(flops) / count);
   const parts = partsOfK(m, n, k, tasks);
   const name = `dot_${m}x${n}x${k}`;
   const once = wide?.packedOnce(spec, parts, profile, packFrom) ?? null;

@@ -1,7 +1,7 @@
-/** Convolutions and pooling in blocks of images: what forms a block, and the same results on every target. */
+/** Blocks of a batch (convolution and pooling, attention): what forms one, and the same results on every target. */
 import { afterAll, describe, expect, test } from "vitest";
 import { gradients } from "../packages/core/src/autodiff/gradients.ts";
-import { formBlocks } from "../packages/core/src/compiler/image-blocks.ts";
+import { formBlocks } from "../packages/core/src/compiler/batch-blocks.ts";
 import { simplify } from "../packages/core/src/compiler/simplify.ts";
 import { topological, type Value } from "../packages/core/src/graph/node.ts";
 import { conv } from "../packages/core/src/graph/ops/conv.ts";
@@ -14,6 +14,8 @@ import { sizeOf } from "../packages/core/src/graph/types.ts";
 import type { Device } from "../packages/core/src/targets/device.ts";
 import { createInterpreterDevice } from "../packages/core/src/targets/interpreter/device.ts";
 import { createWasmDevice } from "../packages/core/src/targets/wasm/device.ts";
+import { dotProductAttention } from "../packages/core/src/tensor/ops/index.ts";
+import { Tensor } from "../packages/core/src/tensor/tensor.ts";
 import { openNative } from "../packages/layerwise/src/native/testing.ts";
 import { mismatch } from "./ops/compare.ts";
 import { runOn } from "./ops/targets.ts";
@@ -64,11 +66,33 @@ function network(shape: readonly number[], layers: readonly Layer[]): Net {
   return { inputs, feed, outputs: [y, ...grads] };
 }
 
-const blocksOf = (roots: readonly Value[]) => topological(roots).filter((n) => n.op.name === "imageBlocks");
+/**
+ * softmax(q·kᵀ)·v with heads, [N, T, heads, D], and the gradients of q, k and v. `mask`: none, the earlier keys (the same
+ * for all), or keys of each sequence.
+ */
+function attention(shape: readonly number[], mask: "none" | "causal" | "keys" = "causal"): Net {
+  const inputs: Value[] = [];
+  const feed = new Map<Value, RefArray>();
+  const input = (size: readonly number[]): Value => {
+    const v = ops.inputValue(`x${inputs.length}`, { shape: size, dtype: "f32" });
+    inputs.push(v);
+    feed.set(v, { shape: size, data: Float64Array.from(uniform(sizeOf(size), -1, 1, inputs.length)) });
+    return v;
+  };
+  const [q, k, v] = [0, 1, 2].map(() => input(shape));
+  const [n, t] = shape;
+  const seen = mask === "keys" ? new Tensor(ops.greater(input([n, 1, 1, t]), ops.scalar(-0.5))) : null;
+  const [query, key, value] = [q, k, v].map((x) => new Tensor(x));
+  const y = dotProductAttention(query, key, value, null, seen, null, mask === "causal").value;
+  const grads = gradients([y], [ops.mul(y, input(shape))], [q, k, v]) as Value[];
+  return { inputs, feed, outputs: [y, ...grads] };
+}
+
+const blocksOf = (roots: readonly Value[]) => topological(roots).filter((n) => n.op.name === "batchBlocks");
 const opsOf = (roots: readonly Value[]) =>
   topological(roots)
     .map((n) => n.op.name)
-    .filter((n) => ["conv", "maxPool", "maxPoolGrad", "convKernelGrad", "convInputGrad"].includes(n));
+    .filter((n) => ["conv", "maxPool", "maxPoolGrad", "convKernelGrad", "convInputGrad", "dotGeneral"].includes(n));
 
 const oneLayer = () => network([32, 18, 18, 3], [{ filters: 16, pad: 0 }]);
 
@@ -91,6 +115,44 @@ test("a tensor that is wanted for itself is no part of a block", () => {
   expect(blocksOf(formed)).toHaveLength(0);
 });
 
+test("products around a softmax form a block, and so do those of their gradients", () => {
+  const formed = formBlocks(simplify(attention([16, 64, 2, 8]).outputs));
+  expect(blocksOf(formed)).toHaveLength(2);
+  // The gradient of the values needs the weights alone.
+  expect(opsOf(formed)).toEqual(["dotGeneral"]);
+});
+
+test("factors are read where they lie, and a mask for all is not repeated", () => {
+  const [block] = blocksOf(formBlocks(simplify([attention([16, 64, 2, 8]).outputs[0]])));
+  expect(block.inputs.map((v) => v.shape)).toEqual(
+    expect.arrayContaining([
+      [16, 64, 2, 8],
+      [64, 64],
+    ]),
+  );
+  expect(block.inputs).toHaveLength(4);
+});
+
+test.each([
+  ["few sequences", [8, 128, 2, 8]],
+  ["short sequences", [16, 32, 2, 8]],
+  ["long sequences", [16, 512, 1, 8]],
+  ["products for a matrix unit", [16, 256, 1, 256]],
+])("%s form none", (_, shape) => {
+  expect(blocksOf(formBlocks(simplify(attention(shape).outputs)))).toHaveLength(0);
+});
+
+test("a product with weights is no part of a block", () => {
+  const [a, b, w] = [
+    [16, 128, 8],
+    [16, 8, 128],
+    [128, 128],
+  ].map((shape, i) => ops.inputValue(`x${i}`, { shape, dtype: "f32" }));
+  const scores = ops.dotGeneral(a, b, { batchA: [0], batchB: [0], contractA: [2], contractB: [1] });
+  const y = ops.dotGeneral(ops.relu(scores), w, { batchA: [], batchB: [], contractA: [2], contractB: [0] });
+  expect(blocksOf(formBlocks(simplify([y])))).toHaveLength(0);
+});
+
 test.each([
   ["few images", [8, 34, 34, 3]],
   ["small tensors", [16, 8, 8, 3]],
@@ -110,21 +172,28 @@ const strictDevices: Record<string, () => Device | null> = {
   "strict native": () => openNative({ threads: 1, strict: true }),
   "strict interpreter": () => createInterpreterDevice({ strict: true }),
 };
-/** Nets of one and two layers. */
-const nets: Record<string, () => Net> = {
-  "three channels": () => network([16, 25, 23, 3], [{ filters: 16, pad: 1 }]),
-  "a prime number of images": () => network([17, 20, 20, 1], [{ filters: 24, pad: 0 }]),
-  "two layers, the second by Winograd's algorithm": () =>
-    network(
-      [16, 36, 36, 2],
-      [
-        { filters: 8, pad: 1 },
-        { filters: 32, pad: 1 },
-      ],
-    ),
+/** Graphs, and how many blocks they form. */
+const nets: Record<string, [number, () => Net]> = {
+  "three channels": [2, () => network([16, 25, 23, 3], [{ filters: 16, pad: 1 }])],
+  "a prime number of images": [2, () => network([17, 20, 20, 1], [{ filters: 24, pad: 0 }])],
+  "two layers, the second by Winograd's algorithm": [
+    4,
+    () =>
+      network(
+        [16, 36, 36, 2],
+        [
+          { filters: 8, pad: 1 },
+          { filters: 32, pad: 1 },
+        ],
+      ),
+  ],
+  "attention to what came before": [2, () => attention([16, 64, 2, 8])],
+  "attention with masked keys": [2, () => attention([17, 72, 2, 5], "keys")],
+  "as many sequences as steps": [2, () => attention([32, 32, 4, 8])],
+  "attention of several sequences at a time": [2, () => attention([48, 32, 3, 6], "none")],
 };
 
-for (const [name, make] of Object.entries(nets)) {
+for (const [name, [blocks, make]] of Object.entries(nets)) {
   describe(name, () => {
     const net = make();
     const expected = evaluate(net.outputs, net.feed);
@@ -137,8 +206,7 @@ for (const [name, make] of Object.entries(nets)) {
       return runOn(device, net.inputs, net.feed, net.outputs);
     };
     test("forms blocks in both directions", () => {
-      const layers = (net.outputs.length - 1) / 2;
-      expect(blocksOf(formBlocks(simplify(net.outputs)))).toHaveLength(2 * layers);
+      expect(blocksOf(formBlocks(simplify(net.outputs)))).toHaveLength(blocks);
     });
     for (const all of [devices, strictDevices]) {
       let bits: Float64Array[] | undefined;
