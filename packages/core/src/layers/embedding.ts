@@ -1,6 +1,5 @@
 /** Embedding: a vector per index. */
 import { bool, defineSpec, int, type OptionsOf, type Spec } from "../config/index.ts";
-import { LayerwiseError } from "../errors.ts";
 import { cast, gather, largeTable } from "../graph/ops/index.ts";
 import type { TypedArray } from "../graph/types.ts";
 import * as ops from "../tensor/ops/index.ts";
@@ -8,6 +7,7 @@ import { Tensor } from "../tensor/tensor.ts";
 import type { Variable } from "../tensor/variable.ts";
 import { isTensor, type TensorTree } from "./arguments.ts";
 import { activityFields, weightFields } from "./fields.ts";
+import { checkIndices, type IndexTable } from "./index-table.ts";
 import { type CallContext, Layer, layerFields, type MaskTree } from "./layer.ts";
 
 export const embeddingFields = {
@@ -21,34 +21,6 @@ interface TableOptions {
   readonly maskZero: boolean;
 }
 
-/** An input of a model that holds row numbers of a table. */
-export interface IndexInput {
-  /** Which leaf of the model's inputs. */
-  readonly input: number;
-  readonly table: { readonly size: number; readonly layer: string };
-}
-
-/** Arrays whose numbers were found to be rows of a table of this size; data is often used again. */
-const checked = new WeakMap<ArrayLike<number>, number>();
-
-/** Refuses indices outside 0 … size - 1 in data on the host, with row and value (E308). */
-export function checkIndices(data: TypedArray, rowSize: number, { size, layer }: IndexInput["table"]): void {
-  if ((checked.get(data) ?? Number.POSITIVE_INFINITY) <= size) return;
-  for (let i = 0; i < data.length; i++) {
-    const index = data[i];
-    if (index >= 0 && index < size) continue;
-    const row = Math.floor(i / rowSize);
-    throw new LayerwiseError(`an index is outside the table of ${layer}`, {
-      code: "E308",
-      layer,
-      received: `${index} in row ${row}, element ${i - row * rowSize}`,
-      expected: `0 … ${size - 1}`,
-      hint: "inputDim is the largest index plus 1",
-    });
-  }
-  checked.set(data, size);
-}
-
 /** A table of vectors [inputDim, outputDim]; its gradient sums the rows that a batch names, and no others. */
 export abstract class EmbeddingTable<S extends Spec> extends Layer<S> {
   override readonly masking = "consume";
@@ -57,7 +29,7 @@ export abstract class EmbeddingTable<S extends Spec> extends Layer<S> {
   }
   embeddings!: Variable;
 
-  get indexTable(): IndexInput["table"] {
+  override get indexTable(): IndexTable {
     return { size: this.table.inputDim, layer: this.describe() };
   }
   protected get table(): TableOptions {

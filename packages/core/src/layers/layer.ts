@@ -40,6 +40,7 @@ import {
 } from "./arguments.ts";
 import { type DTypePolicy, policyField } from "./dtype-policy.ts";
 import type { HostStage } from "./host-stage.ts";
+import type { IndexTable } from "./index-table.ts";
 import { inferOutputs, type Open } from "./infer.ts";
 import { checkInputs, type InputSpec } from "./input-spec.ts";
 import { maskOf, setMask } from "./mask.ts";
@@ -145,6 +146,10 @@ export abstract class Layer<S extends Spec = LayerSpec> implements Configurable 
   /** Whether each time step (axis 1) of the output depends on the same step of the inputs alone, outside training. */
   get timewise(): boolean {
     return false;
+  }
+  /** The table whose rows the layer's input numbers, where it does. */
+  get indexTable(): IndexTable | null {
+    return null;
   }
   /** What runs on the host before the program: all of a host layer, the first layers of some models, usually nothing. */
   get hostStage(): HostStage | null {

@@ -10,8 +10,8 @@ import {
   type ShapeTree,
   type TensorTree,
 } from "../layers/arguments.ts";
-import { EmbeddingTable, type IndexInput } from "../layers/embedding.ts";
 import type { HostStage } from "../layers/host-stage.ts";
+import type { IndexInput } from "../layers/index-table.ts";
 import { isOpen } from "../layers/infer.ts";
 import { type CallOptions, type Layer, type LayerSpec, layerFields, type MaskTree } from "../layers/layer.ts";
 import { maskOf, setMask } from "../layers/mask.ts";
@@ -92,7 +92,7 @@ export class Functional extends Model<LayerSpec> {
     const given = this.hostPart?.handedOn ?? symbolicLeaves(this.inputs);
     return this.graph.nodes.flatMap(({ layer, inputs, options }): IndexInput[] => {
       const input = isSymbolic(inputs) ? given.indexOf(inputs) : -1;
-      if (input < 0 || !(layer instanceof EmbeddingTable) || options["reverse"] === true) return [];
+      if (input < 0 || !layer.indexTable || options["reverse"] === true) return [];
       return [{ input, table: layer.indexTable }];
     });
   }

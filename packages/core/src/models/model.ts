@@ -4,7 +4,7 @@ import type { History } from "../callbacks/history.ts";
 import type { OptionsOf, Spec } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import { isShape, mapTree, type ShapeTree, treeLeaves } from "../layers/arguments.ts";
-import type { IndexInput } from "../layers/embedding.ts";
+import type { IndexInput } from "../layers/index-table.ts";
 import type { Open } from "../layers/infer.ts";
 import { inferOutputs } from "../layers/infer.ts";
 import { Layer, type LayerSpec, layerSpec } from "../layers/layer.ts";

@@ -10,8 +10,8 @@ import {
   type ShapeTree,
   type TensorTree,
 } from "../layers/arguments.ts";
-import { EmbeddingTable, type IndexInput } from "../layers/embedding.ts";
 import type { HostStage } from "../layers/host-stage.ts";
+import type { IndexInput } from "../layers/index-table.ts";
 import { inferOutputs, type Open } from "../layers/infer.ts";
 import { InputLayer } from "../layers/input-layer.ts";
 import { Layer, type LayerSpec, layerFields, type MaskTree } from "../layers/layer.ts";
@@ -51,8 +51,8 @@ export class Sequential extends Model<LayerSpec> {
     return this.chain.pop();
   }
   override get indexInputs(): readonly IndexInput[] {
-    const first = this.chain[this.numHostLayers];
-    return first instanceof EmbeddingTable ? [{ input: 0, table: first.indexTable }] : [];
+    const table = this.chain[this.numHostLayers]?.indexTable;
+    return table ? [{ input: 0, table }] : [];
   }
   override get layers(): readonly Layer[] {
     return this.chain;

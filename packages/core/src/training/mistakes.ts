@@ -1,10 +1,7 @@
 /** Silent mistakes that are certain from the model, the loss and the targets; each refused or said once, with its fix. */
 import { LayerwiseError } from "../errors.ts";
-import { Activation } from "../layers/activation.ts";
 import type { Open } from "../layers/infer.ts";
 import type { Layer } from "../layers/layer.ts";
-import { ReLU } from "../layers/relu.ts";
-import { Softmax } from "../layers/softmax.ts";
 import { isSymbolic, symbolicLeaves } from "../layers/symbolic.ts";
 import type { Loss } from "../losses/index.ts";
 import type { Model } from "../models/model.ts";
@@ -32,9 +29,10 @@ function warnOnce(model: Layer, code: string, text: string): void {
 }
 
 function finalLayer(layer: Layer): FinalLayer {
-  if (layer instanceof Softmax) return { layer, activation: "softmax" };
-  if (layer instanceof ReLU) return { layer, activation: "relu" };
-  if (layer instanceof Activation || "activation" in layer.options) {
+  // By their names, so that pages need not carry these layers.
+  const { className } = layer.spec;
+  if (className === "Softmax" || className === "ReLU") return { layer, activation: className.toLowerCase() };
+  if ("activation" in layer.options) {
     return { layer, activation: (layer.options as unknown as { activation: { name: string } }).activation.name };
   }
   const inner = layer as Partial<Pick<Model, "layers">>;

@@ -4,7 +4,7 @@ import type { History } from "../callbacks/history.ts";
 import { LayerwiseError } from "../errors.ts";
 import { allocate, sizeOf, type TypedArray } from "../graph/types.ts";
 import { asHostValues, isHostValue, isTensor, mapTree, treeLeaves } from "../layers/arguments.ts";
-import { checkIndices } from "../layers/embedding.ts";
+import { checkIndices } from "../layers/index-table.ts";
 import { inferOutputs, type Open } from "../layers/infer.ts";
 import { Mean, type Metric } from "../metrics/index.ts";
 import type { Model } from "../models/model.ts";
