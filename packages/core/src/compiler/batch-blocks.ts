@@ -64,17 +64,15 @@ const largeProduct = 2 ** 24;
 export function formBlocks(given: readonly Value[]): Value[] {
   let roots = [...given];
   const done = new Set<Node>();
-  for (let order = topological(roots); ; ) {
-    const start = order.find((n) => isStart(n) && !done.has(n));
+  for (let graph = graphOf(roots); ; ) {
+    const start = graph.order.find((n) => isStart(n) && !done.has(n));
     if (!start) return roots;
     done.add(start);
-    const graph = graphOf(order, roots);
     const inside = gather(start, graph);
     const formed = inside && form(start, inside, graph, roots);
-    if (formed) {
-      roots = formed;
-      order = topological(roots);
-    }
+    if (!formed) continue;
+    roots = formed;
+    graph = graphOf(roots);
   }
 }
 
@@ -97,7 +95,8 @@ interface Graph {
   readonly usedOutside: (n: Node, inside: ReadonlySet<Node>) => boolean;
 }
 
-function graphOf(order: readonly Node[], roots: readonly Value[]): Graph {
+function graphOf(roots: readonly Value[]): Graph {
+  const order = topological(roots);
   const users = new Map<Node, Node[]>(order.map((n) => [n, []]));
   for (const n of order) for (const v of n.inputs) users.get(v.node)!.push(n);
   const asked = new Set(roots.map((r) => r.node));
