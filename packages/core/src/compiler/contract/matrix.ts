@@ -87,7 +87,10 @@ interface Plan {
 function planOf(spec: DotSpec): Plan {
   const { m, n, k } = spec;
   const count = spec.batch.reduce((p, x) => p * x, 1);
-  const wanted = Math.ceil(Math.max(8, Math.min(32, Math.floor((2 * count * m * n * k) / 2 ** 29))) / count);
+  const flops = 2 * count * m * n * k;
+  /** Threads of unequal speed share many tasks better than few; where each packs B itself, many cost more. */
+  const tasksWanted = (least: number, each: number): number =>
+    Math.ceil(Math.max(least, Math.min(32, Math.floor(flops / each))) / count);
   const rowBlocks = Math.ceil(m / blockSide);
   const columnBlocks = Math.ceil(n / blockSide);
   // Squares of vectors must be exchanged where k does not lie as the unit wants it.
@@ -95,7 +98,7 @@ function planOf(spec: DotSpec): Plan {
   const packB = spec.b.n === 1 ? 1 : 2;
   let best: Plan = { parts: 1, rows: 1, columns: 1, shared: false };
   let least = Number.POSITIVE_INFINITY;
-  const consider = (plan: Plan): void => {
+  const consider = (plan: Plan, wanted: number): void => {
     const repeats = plan.shared ? 2 : Math.max(plan.rows, m / mostRows);
     const sums = plan.parts > 1 ? 3 * plan.parts * m * n : 0;
     const tasks = plan.parts * plan.rows * plan.columns;
@@ -105,13 +108,18 @@ function planOf(spec: DotSpec): Plan {
     least = cost;
     best = plan;
   };
+  const wanted = tasksWanted(8, 2 ** 29);
   for (let parts = 1; parts <= Math.min(wanted, k / (4 * stepLength)); parts *= 2)
     for (let rows = 1; rows <= Math.min(Math.ceil(wanted / parts), rowBlocks); rows++) {
       const columns = Math.min(Math.ceil(wanted / parts / rows), columnBlocks);
-      consider({ parts, rows: partsNear(rowBlocks, rows), columns, shared: false });
-      if (count === 1 && parts === 1 && packedWords(n, k) <= mostShared)
-        consider({ parts, rows: partsNear(rowBlocks, rows), columns, shared: true });
+      consider({ parts, rows: partsNear(rowBlocks, rows), columns, shared: false }, wanted);
     }
+  if (count > 1 || packedWords(n, k) > mostShared) return best;
+  const more = tasksWanted(16, 2 ** 28);
+  for (let rows = 1; rows <= Math.min(more, rowBlocks); rows++) {
+    const columns = Math.min(Math.ceil(more / rows), columnBlocks);
+    consider({ parts: 1, rows: partsNear(rowBlocks, rows), columns, shared: true }, more);
+  }
   return best;
 }
 
@@ -128,7 +136,8 @@ function packRight(name: string, spec: DotSpec, packed: Temp): LoweredStep {
   const step = new Step(name);
   const { b } = step;
   const from = step.input(1, "b", spec.b.size);
-  const to = step.temp(packed.index, "packed", packed.size, "write", "u32");
+  // What is only written would go past the caches to memory.
+  const to = step.temp(packed.index, "packed", packed.size, "readwrite", "u32");
   const count = Math.ceil(spec.n / blockSide);
   taskRuns(
     b,
