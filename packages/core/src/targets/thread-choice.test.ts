@@ -28,6 +28,10 @@ describe("ThreadChoice", () => {
       expect(mean).toBeLessThan(5 * gain * 1.02);
     }
   });
+  it("measures one thread seldom where runs are long", () => {
+    const { share } = simulate(new ThreadChoice(), 1000, 120_000, (s) => (s ? 1350 : 1500));
+    expect(share).toBeGreaterThan(0.94);
+  });
   it.each([0.4, 4, 60])("costs little more than one thread where several are held up, steps of %d ms", (one) => {
     // Every third run on several threads waits for a thread that is not scheduled.
     const held = (s: boolean, now: number) => (s ? 0.6 * one + (noise(now) < 0.33 ? 4 + one : 0) : one);

@@ -10,6 +10,8 @@ const longestSolo = 1000;
 /** Milliseconds until one thread is measured again while several win by little. */
 const shortestCalm = 200;
 const longestCalm = 4000;
+/** Runs until then at least, so that what long runs lose by being measured stays small. */
+const calmRuns = 30;
 /** Threads that halve the time have nothing to fear; from this share of one thread's time on, both are watched. */
 const doubtful = 0.8;
 
@@ -37,7 +39,7 @@ export class ThreadChoice {
     if (this.one === 0) return false;
     if (this.trial > 0) return true;
     if (this.several > doubtful * this.one && now >= this.calmUntil) {
-      this.calmUntil = now + this.calm;
+      this.calmUntil = now + Math.max(this.calm, calmRuns * this.several);
       this.calm = Math.min(2 * this.calm, longestCalm);
       return false;
     }

@@ -62,9 +62,16 @@ static int64_t now_ns(void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Polls before a thread sleeps: inside a step, and between steps, where the next one usually comes soon. */
-#define SPIN_NS 15000
+/*
+ * Polls before a thread sleeps: inside a step as long as its own last chunk took, since the others are at most about a chunk
+ * behind and waking a sleeper may take as long; between steps, where the next one usually comes soon.
+ */
+#define LEAST_SPIN_NS 15000
+#define MOST_SPIN_NS 500000
 #define IDLE_SPIN_NS 60000
+static int64_t spin_for(int64_t chunk) {
+  return chunk < LEAST_SPIN_NS ? LEAST_SPIN_NS : chunk > MOST_SPIN_NS ? MOST_SPIN_NS : chunk;
+}
 /* True while a spell of polling that began at *since (0: begins now) has not lasted for so long. */
 static int spinning(int64_t *since, int64_t limit) {
   for (int i = 0; i < 4; i++) pause_cpu();
@@ -122,13 +129,14 @@ static void run_chunk(program_t *p, const stage_t *s, int32_t chunk, char *scrat
 }
 /* Works on generation g until its last stage is complete; returns early when another generation is open. */
 static void work(pool_t *pool, uint32_t g, int32_t id) {
+  int64_t chunk_ns = 0;
   for (int64_t since = 0;;) {
     uint64_t w = atomic_load_explicit(&pool->word, memory_order_acquire);
     if ((uint32_t)(w >> 32) != g) return;
     uint32_t stage = (uint32_t)(w >> 16) & 0xffff, left = (uint32_t)w & 0xffff;
     if (stage == 0xffff) return;
     if (left == 0) {
-      if (spinning(&since, SPIN_NS)) continue;
+      if (spinning(&since, spin_for(chunk_ns))) continue;
       park(pool, atomic_load(&pool->epoch), w, 2000);
       since = 0;
       continue;
@@ -137,7 +145,9 @@ static void work(pool_t *pool, uint32_t g, int32_t id) {
     if (!atomic_compare_exchange_weak(&pool->word, &w, w - 1)) continue;
     program_t *p = pool->program;
     const stage_t *s = &p->stages[stage];
+    int64_t began = now_ns();
     run_chunk(p, s, s->chunks - (int32_t)left, pool->scratch + id * pool->scratch_stride);
+    chunk_ns = now_ns() - began;
     if (atomic_fetch_add(&pool->completed, 1) + 1 == s->chunks) {
       atomic_store(&pool->completed, 0);
       uint32_t next = stage + 1;
