@@ -28,7 +28,7 @@ const vectors = (() => {
 })();
 
 /** `packFrom` as for `lowerDot`; returns what was lowered for each width of the vectors. */
-function check(spec: DotSpec, fused: boolean, packFrom?: { flops: number; length: number }): Lowered[] {
+function check(spec: DotSpec, fused: boolean, packFrom?: { elements: number; length: number }): Lowered[] {
   const rows = spec.batch.reduce((p, x) => p * x, 1) * spec.m;
   const a = numbers(spec.a.size, 1);
   const b = numbers(spec.b.size, 2);
@@ -83,7 +83,7 @@ describe("lowerDot", () => {
     check(dotSpec("NN", [3, 2], 1, 17, 40, true), true);
   });
   // A: in one block, by parts, in blocks of parts; B: in blocks, also by parts. No multiples of tiles and tasks.
-  const packFrom = { flops: 0, length: 256 };
+  const packFrom = { elements: 0, length: 256 };
   for (const [form, m, n, k] of [
     ["TN", 30, 300, 256],
     ["TT", 40, 290, 512],

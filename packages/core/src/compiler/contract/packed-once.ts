@@ -27,8 +27,11 @@ export interface PackedOnce {
   readonly size: number;
 }
 
-/** Smaller products have little to gain, and of shorter sums the panels stay in the caches. */
-const least = { flops: 2 ** 28, length: 512 };
+/**
+ * Smaller results have little to gain, and of shorter sums the panels stay in the caches. Both by the result alone, so that
+ * the gradients of a recurrent layer have the same kernels for any number of steps.
+ */
+const least = { elements: 2 ** 17, length: 512 };
 /** Fewer rows or columns read the other factor in place. */
 const leastSide = 24;
 /** Elements of a packed factor, which takes memory. */
@@ -41,12 +44,11 @@ function packedOnce(spec: DotSpec, parts: number, profile: TargetProfile, from =
   const { m, n, k } = spec;
   const { lanes } = profile;
   const length = k / parts;
-  const flops = 2 * m * n * k;
   const factor = m <= n ? "a" : "b";
-  if (spec.batch.length > 0 || spec.a.m !== 1 || spec.a.k === 1 || flops < from.flops) return null;
+  if (spec.batch.length > 0 || spec.a.m !== 1 || spec.a.k === 1 || m * n < from.elements) return null;
   if (Math.min(m, n) < leastSide || length % 1 !== 0 || length < from.length || Math.min(m, n) * k > mostElements)
     return null;
-  const tasks = Math.ceil(Math.max(8, Math.min(32, flops / 2 ** 29)) / parts);
+  const tasks = Math.ceil(Math.max(8, Math.min(32, (m * n * k) / 2 ** 28)) / parts);
   const unit = Math.max(16, lanes);
   const columnsAtMost = (most: number) => (size: number) => columnPieces(size, unit, Math.ceil(size / most));
   // Sums and the panels of B of a block stay in the second-level cache, through which tiles of A pass.
