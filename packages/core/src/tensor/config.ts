@@ -12,6 +12,8 @@ export interface Settings {
   readonly strict: boolean;
   /** Algorithm of 3×3 convolutions: "auto" chooses by shape. */
   readonly convolution: "auto" | "direct" | "winograd";
+  /** Whether large products may use a CPU's matrix unit (AMX), with other bits than multiply-adds; native only. */
+  readonly matrixUnit: boolean;
   /** Codes of findings (L101 …) that are not to be reported. */
   readonly silence: readonly string[];
 }
@@ -22,6 +24,7 @@ let settings: Settings = {
   seed: randomSeed(),
   strict: false,
   convolution: "auto",
+  matrixUnit: true,
   silence: [],
 };
 
@@ -50,6 +53,7 @@ const checks: { readonly [K in keyof Settings]: [(x: unknown) => boolean, string
   ],
   strict: [(x) => typeof x === "boolean", "true or false"],
   convolution: [(x) => x === "auto" || x === "direct" || x === "winograd", '"auto", "direct", "winograd"'],
+  matrixUnit: [(x) => typeof x === "boolean", "true or false"],
   silence: [(x) => Array.isArray(x) && x.every((c) => typeof c === "string"), "a list of codes"],
 };
 

@@ -11,6 +11,7 @@ export interface DeviceOptions {
   readonly threads: number | null;
   readonly strict: boolean;
   readonly convolution: "auto" | "direct";
+  readonly matrixUnit: boolean;
 }
 
 /** A device that another package adds. */
@@ -88,10 +89,11 @@ export function deviceName(): DeviceName {
 /** Devices are kept: variables stay where they are, and switching back finds compiled programs again. */
 export function currentDevice(): Device {
   if (current) return current;
-  const { threads, strict, convolution } = currentSettings();
-  const options: DeviceOptions = { threads, strict, convolution: convolution === "direct" ? "direct" : "auto" };
+  const { threads, strict, matrixUnit, ...settings } = currentSettings();
+  const convolution = settings.convolution === "direct" ? "direct" : "auto";
+  const options: DeviceOptions = { threads, strict, convolution, matrixUnit };
   const open = (name: DeviceName): Device => {
-    const key = `${name}/${threads}/${strict}/${options.convolution}`;
+    const key = `${name}/${threads}/${strict}/${convolution}/${matrixUnit}`;
     let device = devices.get(key);
     if (!device) {
       device = make(name, options);

@@ -5,7 +5,7 @@ import { createNativeDevice } from "./device.ts";
 /** Makes `device: "native"` (and "auto", where it works) mean compiled C. */
 export function installNative(): void {
   provideNative({
-    open: ({ threads, strict, convolution }) =>
-      createNativeDevice({ ...(threads === null ? {} : { threads }), strict, convolution }),
+    open: ({ threads, strict, convolution, matrixUnit }) =>
+      createNativeDevice({ ...(threads === null ? {} : { threads }), strict, convolution, matrix: matrixUnit }),
   });
 }
