@@ -14,6 +14,7 @@ import { type BenchName, isBenchName, programs, usual } from "./programs.ts";
 import { memoryTable, missingPeers, peerTables, ratioTables } from "./report.ts";
 import { answerStart, start } from "./start.ts";
 import { table } from "./table.ts";
+import { unit } from "./unit.ts";
 
 const usage = `usage: npm run bench -- reference [--device D] [--threads N] [--only R1,…] [--json FILE]
        npm run bench -- peers [--python PYTHON] [--js FOLDER] [--peers NAME,…] [--rounds N] [--threads N] [--only R1,…] [--json FILE]
@@ -21,7 +22,8 @@ const usage = `usage: npm run bench -- reference [--device D] [--threads N] [--o
        npm run bench -- micro [--device wasm|native] [--only TEXT] [--json FILE]
        npm run bench -- busy [--device wasm,native] [--rounds N] [--load N] [--only R1,…] [--json FILE]
        npm run bench -- start [--device wasm,native] [--node NODE] [--rounds N] [--only R1,…]
-       npm run bench -- overhead [--device wasm,native]`;
+       npm run bench -- overhead [--device wasm,native]
+       npm run bench -- unit [--seconds N] [--threads N]`;
 
 await reportErrors(async () => {
   const { values, positionals } = parseArgs({
@@ -55,10 +57,14 @@ await reportErrors(async () => {
   }
   if (command === "measure-start") return answerStart(programName(positionals[1] ?? ""), options);
   if (command === "answer-busy") return answerBusy(programName(positionals[1] ?? ""), options);
-  const commands = ["reference", "peers", "compare", "micro", "busy", "start", "overhead"];
+  const commands = ["reference", "peers", "compare", "micro", "busy", "start", "overhead", "unit"];
   if (positionals.length !== 1 || !commands.includes(command)) throw new Error(usage);
   const devices = (values.device ?? "wasm,native").split(",");
   if (command === "overhead") return overhead(devices);
+  if (command === "unit") {
+    const { seconds = 15 } = wholeNumber("seconds", values.seconds, 1);
+    return unit(seconds, options.threads ?? availableParallelism());
+  }
   if (command === "micro") {
     const { device, only, json, convolution, matrix, tile, kernels, seconds } = values;
     await micro({ device: device ?? "wasm", only, json, convolution, matrix, tile, kernels, seconds });

@@ -21,6 +21,12 @@ export interface ProgramFigures {
   readonly rssMb: number;
 }
 
+/** "native-fma" is the native device without the CPU's matrix unit. */
+function deviceSettings(device: string | undefined): { device?: string; matrixUnit?: boolean } {
+  if (device === undefined) return {};
+  return device === "native-fma" ? { device: "native", matrixUnit: false } : { device };
+}
+
 /** Steps of one round; a round lasts about a second on two cores. */
 const stepsPerRound: Readonly<Record<string, number>> = {
   R1: 800,
@@ -77,11 +83,7 @@ export class Bench {
   private readonly data;
 
   constructor(name: BenchName, { device, threads }: MeasureOptions) {
-    configure({
-      seed: 0,
-      ...(threads !== undefined && { threads }),
-      ...(device !== undefined && { device: device as "wasm" }),
-    });
+    configure({ seed: 0, ...(threads !== undefined && { threads }), ...deviceSettings(device) });
     this.name = name;
     this.steps = stepsPerRound[name] ?? 50;
     const { image, batchSize, values = 256, classes = 10, targets = [] } = inputs[name];
