@@ -21,7 +21,7 @@ export interface NativeOptions {
   readonly strict?: boolean;
   readonly convolution?: TargetProfile["convolution"];
   /** Large products on the matrix unit, where there is one. Default true; never with `strict`. */
-  readonly matrix?: boolean;
+  readonly matrixUnit?: boolean;
   /** Lanes of vectors; default: the widest the machine has. */
   readonly lanes?: 4 | 8 | 16;
   /**
@@ -112,7 +112,7 @@ export class NativeDevice implements Device {
     this.threadsFrom = options.threadsFrom ?? worthThreads;
     this.adaptive = options.threadsFrom === undefined;
     const strict = options.strict ?? false;
-    const matrix = rt.matrix && lanes === 16 && !strict && (options.matrix ?? true);
+    const matrix = rt.matrix && lanes === 16 && !strict && (options.matrixUnit ?? true);
     this.profile = {
       name: "c",
       lanes,

@@ -5,7 +5,6 @@ import { createNativeDevice } from "./device.ts";
 /** Makes `device: "native"` (and "auto", where it works) mean compiled C. */
 export function installNative(): void {
   provideNative({
-    open: ({ threads, strict, convolution, matrixUnit }) =>
-      createNativeDevice({ ...(threads === null ? {} : { threads }), strict, convolution, matrix: matrixUnit }),
+    open: ({ threads, ...options }) => createNativeDevice({ ...(threads === null ? {} : { threads }), ...options }),
   });
 }

@@ -27,8 +27,10 @@ describe.skipIf(nativeMissing !== null)("configure({ matrixUnit })", () => {
     expect(await product("native", false)).toEqual(wasm);
     const unit = await product("native", true);
     const differing = unit.filter((x, i) => x !== wasm[i]).length;
-    if (openNative({ threads: 1 })?.profile.matrix) expect(differing).toBeGreaterThan(0);
+    const device = openNative({ threads: 1 });
+    if (device?.profile.matrix) expect(differing).toBeGreaterThan(0);
     else expect(differing).toBe(0);
+    device?.close();
     expect(unit.filter((x, i) => Math.abs(x - wasm[i]) > 1e-3)).toHaveLength(0);
   });
 });

@@ -12,11 +12,11 @@ import type { Cuts, PackedOnce, WidePacking } from "./packed-once.ts";
 import { reduceParts } from "./reduce.ts";
 import {
   blocks,
-  chooseTiling,
   columnPieces,
   evenly,
   loopPieces,
   partsNear,
+  productTiling,
   taskPieces,
   taskRuns,
   tasksFor,
@@ -72,7 +72,7 @@ function partsOfK(m: number, n: number, k: number, tasks: number): number {
   return k % power === 0 ? power : partsNear(k, most);
 }
 
-/** `packFrom`: from what FLOPs and length on a factor may be packed by a kernel of its own. */
+/** `packFrom`: from how many elements of the result and what length of k a factor may be packed by a kernel of its own. */
 export function lowerDot(
   original: DotSpec,
   profile: TargetProfile,
@@ -196,9 +196,8 @@ function product(
   }
 
   const compute = (row0: Index, mb: number, column0: Index, nb: number, k0: Index, kb: number, sink: Sink): void => {
-    const farther = wide?.tiling(profile, nb, mb) ?? null;
-    const far = farther !== null;
-    const tiling = farther ?? chooseTiling(profile, nb, mb, lanes >= 8 ? 1.1 : undefined).tiling;
+    const tiling = productTiling(profile, nb, mb);
+    const far = wide?.reachesFar(tiling) ?? false;
     const width = Math.max(...tiling.panels.map((p) => p.vectors)) * lanes;
     // Otherwise a panel of B and a tile of A stay in the first-level cache, and 256 steps of 256 rows and columns, packed
     // each time that the other factor has gone on by as many, in the second.

@@ -193,15 +193,9 @@ export function chooseTiling(
   };
 }
 
-/**
- * Tiling of native code with wide vectors, null elsewhere: a tile of A stays in the first-level cache over 512 steps of k,
- * and the panels of B come from the second, which is fast enough for tall tiles. Sums leave the registers less often, and
- * a panel packed once serves more rows: 10 to 30 % faster than panels that fit beside the tile.
- */
-export function farTiling(profile: TargetProfile, columns: number, extent: number): Tiling | null {
-  if (profile.lanes < 8) return null;
-  const { tiling } = chooseTiling(profile, columns, extent, 1.1);
-  return tiling.rows * tiling.rows * profile.lanes >= 288 ? tiling : null;
+/** Tiling of a product. */
+export function productTiling(profile: TargetProfile, columns: number, extent: number): Tiling {
+  return chooseTiling(profile, columns, extent, profile.lanes >= 8 ? 1.1 : undefined).tiling;
 }
 
 /** Tasks worth making of this much arithmetic: about half a million FLOPs each at least, 32 at most. */

@@ -274,10 +274,6 @@ function vectors(n: number, fma: boolean): string {
   ].join("\n");
 }
 
-/**
- * The matrix unit of x86 (AMX). Eight registers of 16 rows of 64 bytes, used by number. They are assembly rather than
- * intrinsics because those of GCC do not say that they read and write memory.
- */
 /** Whole lines past the caches; those across two lines as usual. The fence makes them visible before the kernel counts as done. */
 const streams = [
   "#if defined(__AVX512F__)",
@@ -292,6 +288,10 @@ const streams = [
   "#endif",
 ].join("\n");
 
+/**
+ * The matrix unit of x86 (AMX). Eight registers of 16 rows of 64 bytes, used by number. They are assembly rather than
+ * intrinsics because those of GCC do not say that they read and write memory.
+ */
 const matrixUnit = `
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__)
 typedef struct { uint8_t palette, start, reserved[14]; uint16_t columns[16]; uint8_t rows[16]; } tile_shapes;

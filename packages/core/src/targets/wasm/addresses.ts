@@ -1,6 +1,6 @@
 /** Plans how a kernel addresses memory: pointers that loops advance, shared by all accesses that walk the same way. */
 import type { Affine, AffineTerm, Buffer, Kernel, LoopVar, Stmt } from "../../compiler/loopir.ts";
-import { storageBytes } from "../../compiler/loopir.ts";
+import { storageBytes, visit } from "../../compiler/loopir.ts";
 
 /**
  * A node of a tree of pointers: a buffer's base plus a constant at the root, then one step for each variable, outermost
@@ -53,28 +53,12 @@ interface Sharing {
 
 /** Whether some access begins below its buffer or walks downwards. */
 function goesBelow(stmts: readonly Stmt[]): boolean {
-  for (const s of stmts) {
-    switch (s.kind) {
-      case "loop":
-        if (goesBelow(s.body)) return true;
-        break;
-      case "while":
-        if (goesBelow(s.test) || goesBelow(s.body)) return true;
-        break;
-      case "if":
-        if (goesBelow(s.then) || (s.otherwise && goesBelow(s.otherwise))) return true;
-        break;
-      case "load":
-      case "gather":
-      case "store":
-      case "prefetch":
-        if (s.at.constant < 0) return true;
-        for (const t of s.at.terms) if (t.stride < 0) return true;
-        break;
-      default:
-    }
-  }
-  return false;
+  let below = false;
+  visit(stmts, (s) => {
+    if (s.kind === "load" || s.kind === "gather" || s.kind === "store" || s.kind === "prefetch")
+      below ||= s.at.constant < 0 || s.at.terms.some((t) => t.stride < 0);
+  });
+  return below;
 }
 
 /** Equal but for the order; a variable has one term. */
