@@ -124,15 +124,19 @@ if options.variant == "tensorflow":
 
         return {"train": train, "predict": predict}, wait
 
+    # A trial of a program whose step takes seconds is one step, of a fast one ten.
     def seconds(steps, wait, what):
-        for _ in range(5):
-            steps[what]()
-        wait()
-        begin = time.perf_counter()
-        for _ in range(10):
-            steps[what]()
-        wait()
-        return time.perf_counter() - begin
+        def timed(count):
+            begin = time.perf_counter()
+            for _ in range(count):
+                steps[what]()
+            wait()
+            return time.perf_counter() - begin
+
+        timed(1)
+        count = max(1, min(10, int(2 / timed(1))))
+        timed(count // 2)
+        return timed(count) / count
 
     plain, xla = steps_of(build(jit_compile=False)), None
     try:
