@@ -39,6 +39,16 @@ export interface Epilogue {
   emit(b: KernelBuilder, value: Operand, buffers: readonly Buffer[], row: Index, column: Index): Operand;
 }
 
+/** An axis of a matrix product out[m, n] = Σk a[m, k]·b[k, n]. */
+export type DotAxis = "m" | "n" | "k";
+
+/**
+ * Two axes of a product of which the first must not be ahead: of the terms a[m, k]·b[k, n] those count whose index along
+ * the first is at most that along the second. All others are zero, or go into results that nobody looks at. Kernels may
+ * leave them out or not: a result without any term is stored as the zero that its sum begins with.
+ */
+export type Triangle = readonly [DotAxis, DotAxis];
+
 /**
  * Matrix product out[batch…, m, n] = Σk a[batch…, m, k]·b[batch…, k, n], f32, out contiguous or with the strides given
  * (`writesRows` in contract/dot.ts says where these are possible) and a stride of 1 along n.
@@ -64,6 +74,7 @@ export interface DotSpec {
     readonly n: number;
   };
   readonly out?: { readonly batch: readonly number[]; readonly m: number };
+  readonly triangle?: Triangle;
 }
 
 /** Products on a matrix unit (`contract/matrix.ts`): an object, so that pages, which have none, do not carry its code. */

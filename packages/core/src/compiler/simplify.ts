@@ -10,6 +10,14 @@ import { byteQuotient } from "./quotients.ts";
 import { regionCompiler } from "./regions.ts";
 import { throughPooling } from "./through-pooling.ts";
 
+type Pass = (roots: readonly Value[]) => Value[];
+let plugged: Pass | null = null;
+
+/** A last pass, plugged in by whoever makes graphs that it is for, so that a page without them does not carry it. */
+export function plugPass(pass: Pass): void {
+  plugged = pass;
+}
+
 /** Replacement for each root. The graph reachable from the result has no alias nodes and no two equal nodes. */
 export function simplify(given: readonly Value[]): Value[] {
   const roots = regionCompiler()?.merge(given) ?? given;
@@ -43,7 +51,8 @@ export function simplify(given: readonly Value[]): Value[] {
       });
     }
   }
-  return roots.map(at);
+  const simple = roots.map(at);
+  return plugged ? plugged(simple) : simple;
 }
 
 /** Attributes with every region in them simplified. */

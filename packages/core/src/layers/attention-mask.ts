@@ -10,10 +10,10 @@ export function both(a: Tensor | null, b: Tensor | null): Tensor | null {
 }
 
 /** Query i sees keys up to `offset` + i: bool [T, S]. */
-export function causalMask(t: number, s: number, offset: Tensor | null = null): Tensor {
+export function causalMaskFrom(t: number, s: number, offset: Tensor): Tensor {
   const row = new Tensor(g.iota([t, s], 0, "i32"));
   const column = new Tensor(g.iota([t, s], 1, "i32"));
-  return ops.greaterEqual(offset === null ? row : row.add(offset), column);
+  return ops.greaterEqual(row.add(offset), column);
 }
 
 /** Query i sees the keys less than `window` away, on both sides: bool [T, S]. */

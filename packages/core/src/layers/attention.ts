@@ -1,11 +1,12 @@
 /** Attention and AdditiveAttention: queries look at keys and take means of values, without projections. */
 import { bool, defineSpec, type Fields, int, number, type OptionsOf, oneOf, type Spec } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
+import { causalMask } from "../tensor/causal-mask.ts";
 import * as ops from "../tensor/ops/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Variable } from "../tensor/variable.ts";
 import { isTensor, type ShapeTree, type TensorTree } from "./arguments.ts";
-import { asBool, both, causalMask, ofKeys } from "./attention-mask.ts";
+import { asBool, both, ofKeys } from "./attention-mask.ts";
 import { dropped } from "./dropout.ts";
 import { knownSize } from "./input-spec.ts";
 import { type CallContext, Layer, layerFields, type MaskTree } from "./layer.ts";
@@ -44,7 +45,9 @@ abstract class ScoredAttention<F extends Fields & typeof commonFields> extends L
     let scores = this.scores(query, key);
     const [t, s] = scores.shape.slice(-2);
     const seen = both(valueMask && ofKeys(valueMask), context["useCausalMask"] ? causalMask(t, s) : null);
-    if (seen) scores = ops.where(seen, scores, scores.sub(scores.dtype === "f16" ? 65504 : 1e9));
+    const low = scores.dtype === "f16" ? 65504 : 1e9;
+    // A causal mask alone leaves every query the first value: then the scores of the others do not matter.
+    if (seen) scores = ops.where(seen, scores, valueMask ? scores.sub(low) : -low);
     const weights = ops.softmax(scores, -1);
     const kept =
       context.training && dropout > 0

@@ -3,10 +3,11 @@ import { bool, int, number } from "../config/index.ts";
 import { LayerwiseError } from "../errors.ts";
 import * as g from "../graph/ops/index.ts";
 import type { DType } from "../graph/types.ts";
+import { causalMask } from "../tensor/causal-mask.ts";
 import * as ops from "../tensor/ops/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { isShape, isTensor, type ShapeTree, type TensorTree } from "./arguments.ts";
-import { asBool, both, causalMask, ofKeys, ofQueries, windowMask } from "./attention-mask.ts";
+import { asBool, both, causalMaskFrom, ofKeys, ofQueries, windowMask } from "./attention-mask.ts";
 import { dropped } from "./dropout.ts";
 import { EinsumDense, type EinsumDenseOptions } from "./einsum-dense.ts";
 import { activityFields, weightFields } from "./fields.ts";
@@ -240,7 +241,7 @@ export abstract class ProjectedAttention<S extends LayerSpec> extends Layer<S> {
     const [t, s] = [x.shape[1], key.shape[2]];
     const { slidingWindow } = this.common;
     const mask = both(
-      causalMask(t, s, position),
+      causalMaskFrom(t, s, position),
       slidingWindow === null ? null : windowMask(t, s, slidingWindow, position),
     );
     let output = ops.attentionOfHeads(ops.transpose(q, [0, 2, 1, 3]), key, value, {

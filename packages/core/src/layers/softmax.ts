@@ -15,7 +15,7 @@ const spec = defineSpec("keras.layers", "Softmax", {
 
 /** Softmax over `axis` of the elements where `mask` is true; the others get 0, and so do all where none is true. */
 export function maskedSoftmax(x: Tensor, mask: Tensor, axis: number | readonly number[]): Tensor {
-  const scores = ops.where(mask, x, x.add(-1e30));
+  const scores = ops.where(mask, x, x.dtype === "f16" ? -45_000 : -1e30);
   return ops.softmax(scores, axis).mul(ops.cast(mask, x.dtype));
 }
 

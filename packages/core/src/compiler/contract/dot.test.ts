@@ -46,6 +46,40 @@ function check(spec: DotSpec, fused: boolean, packFrom?: { elements: number; len
   return lowered.slice(0, narrow.length);
 }
 
+/** Zeros in the factor, or results that do not count, are where a triangle says; only counted results are compared. */
+function checkTriangle(spec: DotSpec): void {
+  const { m, n, k } = spec;
+  const [first, second] = spec.triangle!;
+  const [a, b, bias] = [numbers(spec.a.size, 1), numbers(spec.b.size, 2), numbers(n, 3)];
+  const other = numbers(2 * m * n, 4);
+  let terms = 0;
+  for (let i = 0; i < m; i++)
+    for (let j = 0; j < n; j++)
+      for (let l = 0; l < k; l++) {
+        const at = { m: i, n: j, k: l };
+        if (at[first] <= at[second]) terms++;
+        else if (first !== "n" && second !== "n")
+          for (let c = 0; c < 2; c++) a[spec.a.offset + c * m * k + i * spec.a.m + l * spec.a.k] = 0;
+        else if (first !== "m" && second !== "m")
+          for (let c = 0; c < 2; c++) b[spec.b.offset + c * k * n + l * spec.b.k + j * spec.b.n] = 0;
+      }
+  const expected = withEpilogue(expectedDot(spec, a, b), bias, other);
+  const counted = Float32Array.from(expected.value, (_, i) => {
+    const at = { m: Math.floor(i / n) % m, n: i % n, k: 0 };
+    return first === "k" || second === "k" || at[first] <= at[second] ? 1 : 0;
+  });
+  const devices = [...narrow, ...wasm, ...vectors];
+  const results = devices.map(({ device, profile }) => {
+    const lowered = lowerDot(spec, profile, biasAddRelu(2 * m, n));
+    expect(lowered.steps[0].kernel.flops).toBe(4 * terms);
+    const result = runOn(device, lowered, [a, b, bias, other], 2 * m * n);
+    expect(result.every(Number.isFinite)).toBe(true);
+    return result.map((x, i) => (counted[i] ? x : expected.value[i]));
+  });
+  expect(worst(results[0], expected)).toBeLessThanOrEqual(1);
+  for (const other of results) expect(sameBits(other, results[0])).toBe(true);
+}
+
 describe("lowerDot", () => {
   const shapes = [
     [1, 1, 1],
@@ -102,6 +136,29 @@ describe("lowerDot", () => {
         expect(packs).toEqual([false, true, true]);
       }
     });
+  // Every pair of axes, wide and tall, with blocks of k and with the sums of parts.
+  for (const form of ["NN", "TN", "NT", "TT"] as const)
+    for (const [m, n, k] of [[37, 48, 41], [70, 33, 130], ...(form === "TN" ? [[64, 64, 700]] : [])])
+      it(`${form} ${m}×${k}·${k}×${n}, triangles of terms`, { timeout: 60_000 }, () => {
+        const whole = dotSpec(form, [2], m, n, k);
+        for (const first of ["m", "n", "k"] as const)
+          for (const second of ["m", "n", "k"] as const)
+            if (first !== second) checkTriangle({ ...whole, triangle: [first, second] });
+      });
+  it("terms that do not count are left out", () => {
+    const spec = dotSpec("NN", [], 128, 64, 128);
+    const [a, b] = [new Float32Array(spec.a.size).fill(1), new Float32Array(spec.b.size).fill(1)];
+    for (const { device, profile } of [...narrow, ...wasm, ...vectors]) {
+      const run = (triangle: DotSpec["triangle"], right: Float32Array) =>
+        runOn(device, lowerDot({ ...spec, triangle: triangle! }, profile, null), [a, right], 128 * 64);
+      // Results without any term, far from the diagonal.
+      expect(run(["n", "m"], b)[63]).toBe(0);
+      expect(run(["m", "n"], b)[127 * 64]).toBe(0);
+      // What the last row of B holds, only the last rows of A ask for; what the first holds, the first.
+      expect(run(["k", "m"], b.slice().fill(Number.NaN, 5 + 127 * 64))[0]).toBeGreaterThan(0);
+      expect(run(["m", "k"], b.slice().fill(Number.NaN, 5, 5 + 64))[127 * 64]).toBeGreaterThan(0);
+    }
+  });
   it("nothing to compute makes no kernels", () => {
     for (const { profile } of narrow) {
       expect(lowerDot(dotSpec("NN", [], 0, 4, 4), profile, null).steps).toEqual([]);

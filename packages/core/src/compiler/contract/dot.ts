@@ -33,7 +33,7 @@ function normalised(spec: DotSpec): DotSpec {
   let aM = spec.a.m;
   while (axes.length > 0) {
     const last = axes[axes.length - 1];
-    if (last.b !== 0 || spec.out || (m !== 1 && last.a !== m * aM)) break;
+    if (last.b !== 0 || spec.out || spec.triangle || (m !== 1 && last.a !== m * aM)) break;
     if (m === 1) aM = last.a;
     m *= last.extent;
     axes.pop();
@@ -46,7 +46,17 @@ function normalised(spec: DotSpec): DotSpec {
     a: { ...spec.a, m: aM, batch: axes.map((x) => x.a) },
     b: { ...spec.b, batch: axes.map((x) => x.b) },
     ...(spec.out ? { out: { ...spec.out, batch: axes.map((x) => x.out) } } : {}),
+    ...(spec.triangle ? { triangle: spec.triangle } : {}),
   };
+}
+
+/** Multiply-adds of one matrix: those of terms that count. */
+function termsOf(spec: DotSpec): number {
+  const all = spec.m * spec.n * spec.k;
+  if (!spec.triangle || all === 0) return all;
+  const [first, second] = spec.triangle.map((axis) => spec[axis]);
+  const side = Math.min(first, second);
+  return (all / (first * second)) * (side * (second - (side - 1) / 2));
 }
 
 /** Whether rows of the result may lie anywhere: not in parts of a sum, dot products, and what may be a matrix unit's. */
@@ -86,7 +96,7 @@ export function lowerDot(
   if (isDotProducts(spec)) return dotProducts(spec, epilogue);
   const { matrix, strict, wide } = profile;
   if (matrix?.fits(spec) && !strict) return matrix.product(`dot_${m}x${n}x${k}`, spec, profile, epilogue);
-  const flops = 2 * count * m * n * k;
+  const flops = 2 * count * termsOf(spec);
   const tasks = profile.inner ? 1 : Math.ceil(tasksFor(flops) / count);
   const parts = partsOfK(m, n, k, tasks);
   const name = `dot_${m}x${n}x${k}`;
@@ -270,6 +280,7 @@ function product(
         rowsOutside: far || depth * nb <= 4096,
         tiled: { extent: mb, a: strideM, row: 1 },
         sum: [{ extent: depth, a: strideK, b: right.depth === undefined ? spec.b.k : 1 }],
+        ...(spec.triangle ? { triangle: { axes: spec.triangle, from: { m: row0, n: column0, k } } } : {}),
         ...sums,
         done: (row, column, value, valid) => sink.store(affine(row0, row), affine(column0, column), value, valid),
       });
@@ -339,7 +350,7 @@ function product(
     ),
   );
   return step.finish({
-    flops: 2 * batchCount * m * n * k,
+    flops: 2 * batchCount * termsOf(spec),
     bytes: 4 * batchCount * (m * k + k * n + m * n),
   });
 }

@@ -1,9 +1,10 @@
 /** Emits register tiles: rows × vectors accumulators over nested loops of K, for one block of rows and columns. */
 import type { Index, KernelBuilder } from "../builder.ts";
 import { affine, scaled } from "../builder.ts";
-import type { Buffer, Local, Operand } from "../loopir.ts";
-import type { Tiling } from "./split.ts";
-import { evenlyAtMost, loopPieces } from "./split.ts";
+import type { Affine, Buffer, Local, Operand } from "../loopir.ts";
+import type { DotAxis, Triangle } from "../lowered.ts";
+import type { Pieces, Tiling } from "./split.ts";
+import { blocks, evenlyAtMost, loopPieces } from "./split.ts";
 
 /** One axis of the summation: strides in elements of A, and in elements or packed rows of B (see `Factor`). */
 export interface SumAxis {
@@ -49,9 +50,14 @@ export interface Block {
   readonly begun?: { readonly when: Operand | true; load(row: Index, column: Index): Operand };
   /** Sums that a later block goes on with: where `when` holds they are kept by `store` and not yet `done`. */
   readonly kept?: { readonly when: Operand | true; store(row: Index, column: Index, value: Operand): void };
+  /** Which terms count, of one axis of summation, and where the block begins along the axes of the product. */
+  readonly triangle?: { readonly axes: Triangle; readonly from: Readonly<Record<DotAxis, Index>> };
   /** Takes a finished vector: `count` valid results at `row`, `column…`. */
   done(row: Index, column: Index, value: Operand, count: number): void;
 }
+
+/** Steps of k of which a tile leaves out all or none. */
+const mostSteps = 16;
 
 export function emitBlock(b: KernelBuilder, block: Block): void {
   const { tiling, outer } = block;
@@ -128,31 +134,45 @@ function emitTile(
       for (let v = 0; v < vectors; v++) b.assign(sums[r][v], b.fma(left, right[v], sums[r][v]));
     }
   };
-  const nest = (level: number, atA: Index, atB: Index): void => {
+  const nest = (level: number, atA: Index, atB: Index, extent = block.sum[level]?.extent): void => {
     if (level === block.sum.length) {
       step(atA, atB);
       return;
     }
     const axis = block.sum[level];
-    const inner = level === block.sum.length - 1 && unroll > 1 ? divisorAtMost(axis.extent, unroll) : 1;
-    b.loop(
-      `k${level}`,
-      axis.extent,
-      (k) =>
-        nest(
-          level + 1,
-          affine(atA, scaled(k, block.a.pitch ? size : axis.a)),
-          affine(atB, scaled(k, packed ? axis.b * width : axis.b)),
-        ),
-      inner > 1 ? inner : undefined,
-    );
+    const inner = level === block.sum.length - 1 && unroll > 1 ? divisorAtMost(extent, unroll) : 1;
+    b.loop(`k${level}`, extent, (k) => nest(level + 1, ...stepped(axis, k, atA, atB)), inner > 1 ? inner : undefined);
   };
-  nest(0, a, bBase);
+  const stepped = (axis: SumAxis, k: Index, atA: Index, atB: Index): [Index, Index] => [
+    affine(atA, scaled(k, block.a.pitch ? size : axis.a)),
+    affine(atB, scaled(k, packed ? axis.b * width : axis.b)),
+  ];
+  const { triangle } = block;
+  if (!triangle) nest(0, a, bBase);
+  else {
+    const [axis] = block.sum;
+    const pieces: readonly Pieces[] = triangle.axes.includes("k")
+      ? blocks(axis.extent, mostSteps, unroll)
+      : [{ start: 0, count: 1, size: axis.extent }];
+    const { from } = triangle;
+    loopPieces(b, "steps", pieces, (k, count) => {
+      const start = { m: affine(from.m, row), n: affine(from.n, column(0)), k: affine(from.k, k) };
+      const [first, second] = triangle.axes;
+      const ahead = affine(start[first], scaled(start[second], -1));
+      ifLess(b, ahead, { m: size, n: width, k: count }[second], () => nest(0, ...stepped(axis, k, a, bBase), count));
+    });
+  }
   const finish = (): void => each((row, column, sum, count) => block.done(row, column, sum, count));
   const keep = (): void => each((row, column, sum) => kept!.store(row, column, sum));
   if (!kept) finish();
   else if (kept.when === true) keep();
   else b.if(kept.when, keep, finish);
+}
+
+/** Runs `body` where the index is less than the number, without asking where that is known. */
+function ifLess(b: KernelBuilder, index: Affine, number: number, body: () => void): void {
+  if (index.terms.length > 0 || index.dynamic) b.if(b.compare("lt", b.index(index), b.i32(number)), body);
+  else if (index.constant < number) body();
 }
 
 function divisorAtMost(extent: number, most: number): number {

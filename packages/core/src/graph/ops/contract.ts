@@ -2,7 +2,7 @@
 
 import { lowerDot, writesRows } from "../../compiler/contract/index.ts";
 import { lowerIntegerDot } from "../../compiler/integer-dot.ts";
-import type { DotSpec } from "../../compiler/lowered.ts";
+import type { DotSpec, Triangle } from "../../compiler/lowered.ts";
 import { type Access, apply1, type OpRecord, type Value } from "../node.ts";
 import { type Reference, refArray } from "../reference/array.ts";
 import { normalizeAxis, rowMajor, type Shape, sizeOf, type TensorType } from "../types.ts";
@@ -19,6 +19,8 @@ export interface DotAttrs {
   readonly batchB: readonly number[];
   readonly contractA: readonly number[];
   readonly contractB: readonly number[];
+  /** Which terms count; said by the compiler (`triangles.ts`). */
+  readonly triangle?: Triangle;
 }
 
 function freeAxes(rank: number, batch: readonly number[], contract: readonly number[]): number[] {
@@ -60,7 +62,7 @@ function dotSpec(
   attrs: DotAttrs,
   layout: Access | null = null,
 ): DotSpec {
-  const { batchA, batchB, contractA, contractB } = attrs;
+  const { batchA, batchB, contractA, contractB, triangle } = attrs;
   const a = matrixStrides(accessA, batchA, contractA);
   const b = matrixStrides(accessB, batchB, contractB);
   if (!a || !b) throw new Error("dotGeneral: an operand's layout does not fit a matrix product");
@@ -73,6 +75,7 @@ function dotSpec(
     a: { size: sizes[0], offset: accessA.offset, batch: a.batch, m: a.free, k: a.inner },
     b: { size: sizes[1], offset: accessB.offset, batch: b.batch, k: b.inner, n: b.free },
     ...(layout ? { out: rowStrides(layout, batchA.length) } : {}),
+    ...(triangle ? { triangle } : {}),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Functions of networks: normalisation, crossentropy of probabilities, attention. */
 import * as g from "../../graph/ops/index.ts";
 import { normalizeAxis } from "../../graph/types.ts";
+import { causalMask } from "../causal-mask.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
 import { logSoftmax, relu, softmax } from "./activations.ts";
 import {
@@ -177,8 +178,6 @@ export function attentionOfHeads(
   const [t, s] = logits.shape.slice(2);
   const low = -0.7 * (q.dtype === "f16" ? 65504 : 3.4028234663852886e38);
   if (mask !== null) logits = where(toBool(mask), logits, low);
-  if (isCausal) {
-    logits = where(new Tensor(g.greaterEqual(g.iota([t, s], 0, "i32"), g.iota([t, s], 1, "i32"))), logits, low);
-  }
+  if (isCausal) logits = where(causalMask(t, s), logits, low);
   return matmul(softmax(logits, -1), v);
 }
