@@ -46,7 +46,7 @@ export const leakyRelu = (x: Tensor, negativeSlope = 0.2): Tensor => ops.leakyRe
 export const logSigmoid = (x: Tensor): Tensor => ops.logSigmoid(x);
 export const logSoftmax = (x: Tensor, axis = -1): Tensor => ops.logSoftmax(x, axis);
 /** x·tanh(softplus(x)) */
-export const mish = (x: Tensor): Tensor => x.mul(ops.tanh(ops.softplus(x)));
+export const mish = (x: Tensor): Tensor => ops.mish(x);
 export const relu6 = (x: Tensor): Tensor => ops.relu6(x);
 export const softShrink = (x: Tensor, threshold = 0.5): Tensor => ops.softShrink(x, threshold);
 export const sparsePlus = (x: Tensor): Tensor => ops.sparsePlus(x);

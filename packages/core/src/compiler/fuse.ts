@@ -110,8 +110,27 @@ export function fuse(roots: readonly Value[]): Fusion {
   const users = usersOf(nodes);
   const buffers = chooseBuffers(nodes, roots, users);
   const order = new Map(nodes.map((n, i) => [n, i]));
-  const groups = mergeGroups(initialGroups(nodes, buffers, users, new Set(roots)), buffers, new Set(roots), order);
+  const early = earlyOrder(nodes);
+  const groups = mergeGroups(
+    initialGroups(nodes, buffers, users, new Set(roots), early),
+    buffers,
+    new Set(roots),
+    order,
+  );
   return { groups, buffers };
+}
+
+/** Numbers of the nodes in an order that has what needs fewer kernels one after the other first. */
+function earlyOrder(nodes: readonly Node[]): ReadonlyMap<Node, number> {
+  const kernelsBefore = new Map<Node, number>();
+  const through = ({ node }: Value) => {
+    const { kind } = node.op.kernel;
+    const own = kind === "source" || kind === "map" || kind === "view" ? 0 : 1;
+    return kernelsBefore.get(node)! + own;
+  };
+  for (const n of nodes) kernelsBefore.set(n, Math.max(0, ...n.inputs.map(through)));
+  const sorted = [...nodes].sort((a, b) => kernelsBefore.get(a)! - kernelsBefore.get(b)!);
+  return new Map(sorted.map((n, i) => [n, i]));
 }
 
 /** Direct users of each value. */
@@ -187,7 +206,8 @@ function chooseBuffers(nodes: readonly Node[], roots: readonly Value[], users: M
     if (!buffers.has(v)) {
       const users_ = kernelUsers(v, users);
       const several = users_.size > 1 && sizeOf(v.shape) > 1 && !cheap(v, buffers, inlined);
-      if (several || size > maxInlined) buffers.add(v);
+      if (several) for (const kept of keptFor(v, buffers, users)) buffers.add(kept);
+      else if (size > maxInlined) buffers.add(v);
     }
     inlined.set(v, buffers.has(v) ? 0 : size);
   }
@@ -219,6 +239,39 @@ function chooseBuffers(nodes: readonly Node[], roots: readonly Value[], users: M
   return buffers;
 }
 
+/**
+ * What to keep of a value that is expensive and used more than once: the one value that is made of it from nothing else in
+ * memory than itself is, so that only this is read again (of gelu its derivative, not Φ), or else the value itself. What
+ * other kernels want anyway, such as gelu's result, is computed beside it.
+ */
+function keptFor(v: Value, buffers: Set<Value>, users: Map<Value, Node[]>): readonly Value[] {
+  const sources = leavesIn(v, buffers);
+  const ends = new Set<Value>();
+  const followed = new Map<Value, boolean>();
+  /** Whether all users of `x` need no other source; the last such values are ends. */
+  const follow = (x: Value): boolean => {
+    const known = followed.get(x);
+    if (known !== undefined) return known;
+    const all = (users.get(x) ?? []).every(({ op, outputs: [y] }) => {
+      if (op.kernel.kind !== "map" || sizeOf(y.shape) !== sizeOf(v.shape)) return false;
+      for (const leaf of leavesIn(y, buffers)) if (!sources.has(leaf)) return false;
+      if (buffers.has(y) || !follow(y)) ends.add(y);
+      return true;
+    });
+    followed.set(x, all);
+    return all;
+  };
+  if (!follow(v)) return [v];
+  const kept = [...ends].filter((x) => !buffers.has(x));
+  return kept.length <= 1 ? kept : [v];
+}
+
+/** Values in memory, of more than one element, that an expression is computed from. */
+function leavesIn(v: Value, buffers: Set<Value>): Set<Value> {
+  const leaves = leavesOf(v, (x) => buffers.has(x)).map((l) => l.value);
+  return new Set(leaves.filter((x) => sizeOf(x.shape) > 1));
+}
+
 /** Few light operations on at most two tensors in memory: recomputing costs no more than loading the result. */
 function cheap(v: Value, buffers: Set<Value>, inlined: Map<Value, number>): boolean {
   if ((inlined.get(v) ?? 1) > 4) return false;
@@ -246,13 +299,14 @@ function initialGroups(
   buffers: Set<Value>,
   users: Map<Value, Node[]>,
   roots: Set<Value>,
+  early: ReadonlyMap<Node, number>,
 ): Group[] {
   const groups: Group[] = [];
   const absorbed = new Set<Value>();
   for (const n of nodes) {
     const rule = n.op.kernel;
     if (rule.kind === "lower") {
-      const chain = rule.epilogue ? epilogueChain(n, rule, buffers, users, roots) : [];
+      const chain = rule.epilogue ? epilogueChain(n, rule, buffers, users, roots, early) : [];
       if (chain.length > 0) {
         buffers.delete(n.outputs[0]);
         for (const c of chain) {
@@ -310,16 +364,14 @@ function epilogueChain(
   buffers: Set<Value>,
   users: Map<Value, Node[]>,
   roots: Set<Value>,
+  early: ReadonlyMap<Node, number>,
 ): Node[] {
   const chain: Node[] = [];
   const shape = n.types[0].shape;
   const size = sizeOf(shape);
   const columns = shape[shape.length - 1] ?? 1;
-  let ancestors: Set<Node> | null = null;
-  const before = (x: Node): boolean => {
-    ancestors ??= new Set(topological(n.inputs));
-    return ancestors.has(x);
-  };
+  // All epilogues read what comes before their contractions in one order, so that no two groups wait for each other.
+  const before = (x: Node): boolean => early.get(x)! < early.get(n)!;
   let at = n.outputs[0];
   for (;;) {
     if (roots.has(at)) break;
@@ -391,15 +443,15 @@ export function epilogueIndex(
   const { shape, strides, offset } = access;
   if (shape.every((d, i) => d === 1 || strides[i] === 0)) return { kind: "scalar", offset };
   if (isContiguous(access)) return { kind: "full", offset };
-  const last = shape.length - 1;
-  if (
-    shape[last] === columns &&
-    strides[last] === 1 &&
-    shape.every((d, i) => i === last || d === 1 || strides[i] === 0)
-  ) {
-    return { kind: "columns", offset };
+  // A row of the product may be seen as several axes, such as [heads, width].
+  let run = 1;
+  let axis = shape.length - 1;
+  for (; axis >= 0 && run < columns; axis--) {
+    if (shape[axis] !== 1 && strides[axis] !== run) return null;
+    run *= shape[axis];
   }
-  return null;
+  const repeats = shape.slice(0, axis + 1).every((d, i) => d === 1 || strides[i] === 0);
+  return run === columns && repeats ? { kind: "columns", offset } : null;
 }
 
 /** Values with memory that a group reads. */

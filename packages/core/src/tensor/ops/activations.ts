@@ -1,4 +1,5 @@
 /** Activation functions with Keras' formulas; numerically stable, with gradients that need little. */
+import { gradients } from "../../autodiff/gradients.ts";
 import * as g from "../../graph/ops/index.ts";
 import { normalizeAxes, normalizeAxis } from "../../graph/types.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
@@ -30,6 +31,19 @@ import { inComputeDtype, toFloat, toNumber } from "./promote.ts";
 import { max, sum } from "./reduce.ts";
 import { reverse, sliceAxis } from "./shape.ts";
 
+/**
+ * A function of single elements whose gradient is dy·f'(x), f'(x) in one piece: it is made beside f(x), and nothing else of
+ * the function is kept for the backward pass.
+ */
+function elementFunction(x: Tensor, f: (x: Tensor) => Tensor): Tensor {
+  const { value } = f(x);
+  const [out] = g.customGradient([value], [x.value], ([dy]) => {
+    const [slope] = gradients([value], [g.fullLike(value, 1)], [x.value]);
+    return [slope && g.mul(dy, slope)];
+  });
+  return new Tensor(out);
+}
+
 export const relu = (x: TensorLike): Tensor => inComputeDtype([toNumber(x)], g.relu);
 /** min(max(x, 0), 6); the gradient is 0 at both bounds. */
 export const relu6 = (x: TensorLike): Tensor => {
@@ -55,10 +69,7 @@ export const softsign = (x: TensorLike): Tensor => {
   const y = toFloat(x);
   return divide(y, add(abs(y), 1));
 };
-export const silu = (x: TensorLike): Tensor => {
-  const y = toFloat(x);
-  return multiply(y, sigmoid(y));
-};
+export const silu = (x: TensorLike): Tensor => elementFunction(toFloat(x), (y) => multiply(y, sigmoid(y)));
 export const swish = silu;
 export const logSigmoid = (x: TensorLike): Tensor => negative(softplus(negative(toFloat(x))));
 export const elu = (x: TensorLike, alpha = 1): Tensor => {
@@ -73,16 +84,13 @@ export const celu = (x: TensorLike, alpha = 1): Tensor => {
   return where(below, multiply(expm1(divide(where(below, y, 0), alpha)), alpha), y);
 };
 /** x·Φ(x); the default is the tanh approximation, as keras.ops has it. */
-export const gelu = (x: TensorLike, approximate = true): Tensor => {
-  const y = toFloat(x);
-  if (!approximate) return multiply(multiply(y, 0.5), add(erf(multiply(y, Math.SQRT1_2)), 1));
-  const inner = multiply(Math.sqrt(2 / Math.PI), add(y, multiply(0.044715, multiply(y, square(y)))));
-  return multiply(multiply(y, 0.5), add(tanh(inner), 1));
-};
-export const mish = (x: TensorLike): Tensor => {
-  const y = toFloat(x);
-  return multiply(y, tanh(softplus(y)));
-};
+export const gelu = (x: TensorLike, approximate = true): Tensor =>
+  elementFunction(toFloat(x), (y) => {
+    if (!approximate) return multiply(multiply(y, 0.5), add(erf(multiply(y, Math.SQRT1_2)), 1));
+    const inner = multiply(Math.sqrt(2 / Math.PI), add(y, multiply(0.044715, multiply(y, square(y)))));
+    return multiply(multiply(y, 0.5), add(tanh(inner), 1));
+  });
+export const mish = (x: TensorLike): Tensor => elementFunction(toFloat(x), (y) => multiply(y, tanh(softplus(y))));
 /** relu6(x + 3) / 6; the gradient is 1/6 strictly between -3 and 3, and 0 elsewhere, for NaN too. */
 export const hardSigmoid = (x: TensorLike): Tensor => {
   const y = add(toFloat(x), 3);
