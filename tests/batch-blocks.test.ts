@@ -118,8 +118,29 @@ test("a tensor that is wanted for itself is no part of a block", () => {
 test("products around a softmax form a block, and so do those of their gradients", () => {
   const formed = formBlocks(simplify(attention([16, 64, 2, 8]).outputs));
   expect(blocksOf(formed)).toHaveLength(2);
-  // The gradient of the values needs the weights alone.
-  expect(opsOf(formed)).toEqual(["dotGeneral"]);
+  // That of the values too, which needs nothing but what the others read.
+  expect(opsOf(formed)).toEqual([]);
+});
+
+test("a product of other factors, or one for a matrix unit, is no part of a block", () => {
+  const batch = { batchA: [0], batchB: [0] };
+  const [a, b, c, other, wide] = [8, 8, 8, 8, 256].map((width, i) =>
+    ops.inputValue(`x${i}`, { shape: [16, 512, width], dtype: "f32" }),
+  );
+  const rows = (x: Value) => ops.slice(x, [0, 0, 0], [16, 128, 8]);
+  const scores = ops.dotGeneral(rows(a), rows(b), { ...batch, contractA: [2], contractB: [2] });
+  const y = ops.dotGeneral(ops.relu(scores), rows(c), { ...batch, contractA: [2], contractB: [1] });
+  const read = ops.dotGeneral(rows(a), rows(c), { ...batch, contractA: [2], contractB: [2] });
+  const unread = ops.dotGeneral(rows(a), rows(other), { ...batch, contractA: [2], contractB: [2] });
+  expect(opsOf(formBlocks(simplify([y, read])))).toEqual([]);
+  expect(opsOf(formBlocks(simplify([y, read, unread])))).toEqual(["dotGeneral"]);
+  const large = ops.dotGeneral(wide, wide, { ...batch, contractA: [2], contractB: [2] });
+  const together = ops.dotGeneral(ops.relu(scores), ops.slice(wide, [0, 0, 0], [16, 128, 256]), {
+    ...batch,
+    contractA: [2],
+    contractB: [1],
+  });
+  expect(opsOf(formBlocks(simplify([together, large])))).toEqual(["dotGeneral"]);
 });
 
 test("factors are read where they lie, and a mask for all is not repeated", () => {

@@ -11,6 +11,7 @@ import { reduceSum } from "../graph/ops/reduce.ts";
 import { broadcastOp } from "../graph/ops/view.ts";
 import { closeRegion, isSpreadConstant, type Region, substitute } from "../graph/region.ts";
 import { dtypeBytes, sizeOf } from "../graph/types.ts";
+import { baseOf } from "./fuse.ts";
 import { spreadsRows, staysInRows } from "./row-blocks.ts";
 
 export interface BlocksAttrs {
@@ -104,17 +105,42 @@ function graphOf(roots: readonly Value[]): Graph {
   return { order, usersOf, usedOutside: (n, inside) => asked.has(n) || usersOf(n).some((u) => !inside.has(u)) };
 }
 
-/** What begins at `start` and keeps rows apart up to the ends, what follows them, and what only these use; null where nothing ends. */
-function gather(start: Node, { order, usersOf, usedOutside }: Graph): Set<Node> | null {
+/**
+ * What begins at `start`, and other products of nothing but what it reads anyway: attention's weights and the gradient of
+ * its result are factors of the values' gradient too.
+ */
+function gather(start: Node, graph: Graph): Set<Node> | null {
+  const inside = fromStart(start, [], graph);
+  if (!inside || start.op !== dotGeneralOp) return inside;
+  const outside = [...inside].flatMap((n) => n.inputs.filter((v) => !inside.has(v.node)));
+  const read = new Set(outside.map((v) => baseOf(v).base));
+  const beside = graph.order.filter(
+    (n) =>
+      n.op === dotGeneralOp &&
+      isStart(n) &&
+      !inside.has(n) &&
+      !isLarge(n) &&
+      n.types[0].shape[0] === start.types[0].shape[0] &&
+      n.inputs.every((v) => read.has(baseOf(v).base)),
+  );
+  const more = beside.length > 0 ? fromStart(start, beside, graph) : null;
+  return more && [...inside].every((n) => more.has(n)) ? more : inside;
+}
+
+/**
+ * What begins at `start` and keeps rows apart up to the ends, what follows them and what only these use; null where nothing
+ * ends. The nodes `beside` are ends too.
+ */
+function fromStart(start: Node, beside: readonly Node[], { order, usersOf, usedOutside }: Graph): Set<Node> | null {
   const { ends, behind } = kinds.get(start.op)!;
   const count = start.types[0].shape[0];
   /** Whether a node that depends on the start is an end or behind one; and what depends on it, but is no part. */
-  const past = new Map<Node, boolean>([[start, false]]);
+  const past = new Map<Node, boolean>([[start, false], ...beside.map((n) => [n, true] as const)]);
   const beyond = new Set<Node>();
   for (const n of order) {
     const from = n.inputs.filter((v) => past.has(v.node));
     const later = n.inputs.some((v) => beyond.has(v.node));
-    if (n === start || (from.length === 0 && !later)) continue;
+    if (past.has(n) || (from.length === 0 && !later)) continue;
     const afterEnd = from.some((v) => past.get(v.node));
     const isEnd = ends.includes(n.op);
     const fits = isEnd
