@@ -116,7 +116,8 @@ describe("lowerDot", () => {
     check(dotSpec("TT", [4], 6, 9, 5, true), true);
     check(dotSpec("NN", [3, 2], 1, 17, 40, true), true);
   });
-  // A: in one block, by parts, in blocks of parts; B: in blocks, also by parts. No multiples of tiles and tasks.
+  // A: in one block, by parts, in blocks of parts; B: in blocks, also by parts, and beside an A in place. No multiples of
+  // tiles and tasks.
   const packFrom = { elements: 0, length: 256 };
   for (const [form, m, n, k] of [
     ["TN", 30, 300, 256],
@@ -125,6 +126,9 @@ describe("lowerDot", () => {
     ["TN", 300, 30, 256],
     ["TT", 290, 40, 512],
     ["TN", 110, 100, 1024],
+    ["NN", 300, 300, 96],
+    ["NT", 290, 70, 640],
+    ["NN", 263, 40, 1024],
   ] as const)
     it(`${form} ${m}×${k}·${k}×${n}, a factor packed once for wide vectors, natively too${nativeMissing ? " (skipped)" : ""}`, {
       timeout: 60_000,

@@ -1,8 +1,9 @@
 /**
  * Packing for wide vectors, which browsers do not have, so that pages do not carry it (`TargetProfile.wide`).
- * Large products with a transposed A, the gradients of weights: the smaller factor is packed once, by a kernel of its own,
- * and every task packs a part of the other that no other task reads. Packing waits for memory, so that factors which
- * every task of a grid packs again cost a fifth of the time.
+ * In large products one factor is packed once, by a kernel of its own, instead of by every task that reads it. With a
+ * transposed A, in gradients of weights, that is the smaller factor, and each task packs a part of the other that no other
+ * task reads; else it is B, the weights, and A is read in place. Packing waits for memory: factors that every task of a
+ * grid packs again cost a fifth of the time with a transposed A, and a twentieth else.
  */
 import { affine, type Index, scaled } from "../builder.ts";
 import type { TargetProfile } from "../loopir.ts";
@@ -38,8 +39,8 @@ export interface PackedOnce {
 }
 
 /**
- * Smaller results have little to gain, and of shorter sums the panels stay in the caches. Both by the result alone, so that
- * the gradients of a recurrent layer have the same kernels for any number of steps.
+ * Elements of what is as large for any number of rows (the result of a gradient, B else), and those rows. Less has little to
+ * gain, as panels stay in the caches then; and a recurrent layer has the same kernels for any number of steps.
  */
 const least = { elements: 2 ** 17, length: 512 };
 /** Fewer rows or columns read the other factor in place. */
@@ -60,34 +61,75 @@ const sizes = ({ tasks, pieces }: Cuts): number[] => tasks.flatMap((t) => pieces
 
 /** How a product whose k is cut into `parts` is packed; null where tasks pack all they read, as they do below `from`. */
 function packedOnce(spec: DotSpec, parts: number, profile: TargetProfile, from = least): PackedOnce | null {
-  const { m, n, k } = spec;
+  const length = spec.k / parts;
+  if (spec.batch.length > 0 || length % 1 !== 0) return null;
+  if (spec.a.k === 1) return weightsOnce(spec, length, profile, from);
+  return spec.a.m === 1 ? smallerOnce(spec, length, profile, from) : null;
+}
+
+/** B packed once, for the many rows of an A that is read in place. */
+function weightsOnce(
+  { m, n, k }: DotSpec,
+  length: number,
+  profile: TargetProfile,
+  from: typeof least,
+): PackedOnce | null {
+  if (n * k < from.elements || n * k > mostElements || m < from.length || n < leastSide) return null;
+  const rows: Cuts = {
+    tasks: evenly(m, partsNear(m, Math.ceil((tasksOf(m, n, k) * length) / k))),
+    pieces: (size) => blocks(size, 512),
+  };
+  const columns: Cuts = { tasks: columnTasks(n, profile, 1), pieces: columnsAtMost(256, profile) };
+  const depth = Math.min(512, Math.floor(131072 / Math.max(...sizes(columns))));
+  return inBlocks("b", { rows, columns }, { m, n, k }, depth, length, profile);
+}
+
+/** The smaller factor packed once where A is transposed; sums and the panels of B of a block stay in the second-level cache, through which tiles of A pass. */
+function smallerOnce({ m, n, k }: DotSpec, length: number, profile: TargetProfile, from: typeof least) {
+  if (m * n < from.elements || length < from.length) return null;
+  if (Math.min(m, n) < leastSide || Math.min(m, n) * k > mostElements) return null;
+  const tasks = Math.ceil((tasksOf(m, n, k) * length) / k);
+  if (m <= n) {
+    const rows: Cuts = { tasks: evenly(m, 1), pieces: (size) => blocks(size, 1024) };
+    const columns: Cuts = { tasks: columnTasks(n, profile, tasks), pieces: columnsAtMost(256, profile) };
+    return inBlocks("a", { rows, columns }, { m, n, k }, 256, length, profile);
+  }
+  const rows: Cuts = { tasks: evenly(m, partsNear(m, tasks)), pieces: (size) => blocks(size, 512) };
+  const columns: Cuts = { tasks: columnTasks(n, profile, 1), pieces: columnsAtMost(512, profile) };
+  return inBlocks("b", { rows, columns }, { m, n, k }, 128, length, profile);
+}
+
+const unitOf = ({ lanes }: TargetProfile): number => Math.max(16, lanes);
+const tasksOf = (m: number, n: number, k: number): number =>
+  Math.ceil(Math.max(8, Math.min(32, (m * n * k) / 2 ** 28)));
+const columnTasks = (n: number, profile: TargetProfile, tasks: number): Pieces[] =>
+  columnPieces(n, unitOf(profile), tasks);
+const columnsAtMost =
+  (most: number, profile: TargetProfile): Cuts["pieces"] =>
+  (size) =>
+    columnPieces(size, unitOf(profile), Math.ceil(size / most));
+
+/** A factor packed in blocks of at most `depth` steps of each `length` of k, if one layout serves all tasks. */
+function inBlocks(
+  factor: "a" | "b",
+  { rows, columns }: Pick<PackedOnce, "rows" | "columns">,
+  { m, n, k }: Pick<DotSpec, "m" | "n" | "k">,
+  most: number,
+  length: number,
+  profile: TargetProfile,
+): PackedOnce | null {
   const { lanes } = profile;
-  const length = k / parts;
-  const factor = m <= n ? "a" : "b";
-  if (spec.batch.length > 0 || spec.a.m !== 1 || spec.a.k === 1 || m * n < from.elements) return null;
-  if (Math.min(m, n) < leastSide || length % 1 !== 0 || length < from.length || Math.min(m, n) * k > mostElements)
-    return null;
-  const tasks = Math.ceil(Math.max(8, Math.min(32, (m * n * k) / 2 ** 28)) / parts);
-  const unit = Math.max(16, lanes);
-  const columnsAtMost = (most: number) => (size: number) => columnPieces(size, unit, Math.ceil(size / most));
-  // Sums and the panels of B of a block stay in the second-level cache, through which tiles of A pass.
-  const rows: Cuts =
-    factor === "a"
-      ? { tasks: evenly(m, 1), pieces: (size) => blocks(size, 1024) }
-      : { tasks: evenly(m, partsNear(m, tasks)), pieces: (size) => blocks(size, 512) };
-  const columns: Cuts =
-    factor === "a"
-      ? { tasks: columnPieces(n, unit, tasks), pieces: columnsAtMost(256) }
-      : { tasks: columnPieces(n, unit, 1), pieces: columnsAtMost(512) };
-  // One layout serves all tasks if they agree on blocks and tiles.
   const tilings = sizes(columns).map((nb) => sizes(rows).map((mb) => productTiling(profile, nb, mb)));
   const [[first]] = tilings;
   const agree = tilings.every((same) =>
     same.every(
-      (t) => reachesFar(t) && t.rows === first.rows && JSON.stringify(t.panels) === JSON.stringify(same[0].panels),
+      (t) =>
+        reachesFar(t) &&
+        (factor === "b" || t.rows === first.rows) &&
+        JSON.stringify(t.panels) === JSON.stringify(same[0].panels),
     ),
   );
-  const runs = blocks(length, factor === "a" ? 256 : 128, packingRun);
+  const runs = blocks(length, most, packingRun);
   if (!agree || runs.length > 1 || runs[0].size < 64) return null;
   const depth = runs[0].size;
   const size = factor === "a" ? (k / depth) * m * tilePitch(first, depth) + lanes : Math.ceil(n / lanes) * lanes * k;
