@@ -282,6 +282,7 @@ function product(
         sum: [{ extent: depth, a: strideK, b: right.depth === undefined ? spec.b.k : 1 }],
         ...(spec.triangle ? { triangle: { axes: spec.triangle, from: { m: row0, n: column0, k } } } : {}),
         ...sums,
+        ahead: wide && sink.ahead && ((row, column) => sink.ahead!(affine(row0, row), affine(column0, column))),
         done: (row, column, value, valid) => sink.store(affine(row0, row), affine(column0, column), value, valid),
       });
     };
@@ -343,6 +344,7 @@ function product(
               valid,
               place && affine(place, scaled(row, spec.out!.m), column),
             ),
+          ...(sink.ahead ? { ahead: (row, column) => sink.ahead!(affine(batchRow, row), column) } : {}),
           ...(sink.load ? { load: (row, column, n) => sink.load!(affine(batchRow, row), column, n) } : {}),
         };
         cut(row0, mb, column0, nb, k0, kb, shifted);

@@ -40,16 +40,29 @@ export class Step {
 /** Stores finished results, seen as a row-major matrix; `at` says where in memory, if that is somewhere else. */
 export interface Sink {
   store(row: Index, column: Index, value: Operand, count: number, at?: Index): void;
+  /** Asks memory for what storing a result there reads; only where that is far away. */
+  ahead?(row: Index, column: Index): void;
   /** What was stored; only where that is the sum itself, which may then go on. */
   load?(row: Index, column: Index, lanes: number): Operand;
 }
+
+/** Elements of a tensor that the second-level cache does not hold beside a product's panels. */
+const far = 2 ** 17;
 
 /** The output of the operation, behind its epilogue. `inputs` is the number of inputs the operation itself has. */
 export function outputSink(step: Step, epilogue: Epilogue | null, rows: number, columns: number, inputs: number): Sink {
   const extra = epilogue ? epilogue.inputs.map((x, i) => step.input(inputs + i, x.name, x.size, x.type)) : [];
   const out = step.output(rows * columns, epilogue ? epilogue.outType : "f32");
   const { b } = step;
+  const whole = extra.filter((x) => x.size === rows * columns && x.size >= far);
   return {
+    ...(whole.length > 0
+      ? {
+          ahead: (row, column) => {
+            for (const x of whole) b.prefetch(x, affine(scaled(row, columns), column));
+          },
+        }
+      : {}),
     store(row, column, value, count, at = affine(scaled(row, columns), column)) {
       const result = epilogue ? epilogue.emit(b, value, extra, row, column) : value;
       b.store(out, affine(at), result, count < value.lanes ? { count } : {});

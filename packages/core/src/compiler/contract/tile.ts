@@ -52,6 +52,8 @@ export interface Block {
   readonly kept?: { readonly when: Operand | true; store(row: Index, column: Index, value: Operand): void };
   /** Which terms count, of one axis of summation, and where the block begins along the axes of the product. */
   readonly triangle?: { readonly axes: Triangle; readonly from: Readonly<Record<DotAxis, Index>> };
+  /** Asks memory for what `done` reads besides, before a tile's sums are formed: it arrives meanwhile. */
+  readonly ahead?: ((row: Index, column: Index) => void) | undefined;
   /** Takes a finished vector: `count` valid results at `row`, `column…`. */
   done(row: Index, column: Index, value: Operand, count: number): void;
 }
@@ -122,6 +124,12 @@ function emitTile(
   };
   if (begun && begun.when !== true)
     b.if(begun.when, () => each((row, column, sum) => b.assign(sum, begun.load(row, column))));
+  const { ahead } = block;
+  if (ahead && kept?.when !== true) {
+    const ask = (): void => each((row, column) => ahead(row, column));
+    if (kept) b.if(kept.when, () => {}, ask);
+    else ask();
+  }
   const packed = block.b.depth !== undefined;
   const bBase = packed
     ? affine(block.b.base, scaled(vector, lanes * block.b.depth!))
