@@ -163,6 +163,17 @@ describe("lowerDot", () => {
       expect(run(["m", "k"], b.slice().fill(Number.NaN, 5, 5 + 64))[127 * 64]).toBeGreaterThan(0);
     }
   });
+  it("profiles with wide packing ask for what a large epilogue reads, in one block of k and in the last of several", () => {
+    const asks = ({ steps }: Lowered) => JSON.stringify(steps.at(-1)!.kernel.body).includes('"prefetch"');
+    for (const k of [4, 1100]) {
+      const spec = dotSpec("NN", [], 520, 257, k);
+      expect(check(spec, true).map(asks)).toEqual(narrow.map(() => true));
+      expect(wasm.map(({ profile }) => asks(lowerDot(spec, profile, biasAddRelu(520, 257))))).toEqual(
+        wasm.map(() => false),
+      );
+    }
+    expect(check(dotSpec("NN", [], 52, 257, 4), true).some(asks)).toBe(false);
+  });
   it("nothing to compute makes no kernels", () => {
     for (const { profile } of narrow) {
       expect(lowerDot(dotSpec("NN", [], 0, 4, 4), profile, null).steps).toEqual([]);
