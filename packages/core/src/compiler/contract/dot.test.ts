@@ -142,7 +142,16 @@ describe("lowerDot", () => {
     });
   // Every pair of axes, wide and tall, with blocks of k and with the sums of parts.
   for (const form of ["NN", "TN", "NT", "TT"] as const)
-    for (const [m, n, k] of [[37, 48, 41], [70, 33, 130], ...(form === "TN" ? [[64, 64, 700]] : [])])
+    for (const [m, n, k] of [
+      [37, 48, 41],
+      [70, 33, 130],
+      ...(form === "TN"
+        ? [
+            [64, 64, 700],
+            [270, 20, 280],
+          ]
+        : []),
+    ])
       it(`${form} ${m}×${k}·${k}×${n}, triangles of terms`, { timeout: 60_000 }, () => {
         const whole = dotSpec(form, [2], m, n, k);
         for (const first of ["m", "n", "k"] as const)

@@ -22,7 +22,7 @@ import {
   tasksFor,
 } from "./split.ts";
 import { matrixSink, outputSink, type Sink, Step } from "./step.ts";
-import { emitBlock } from "./tile.ts";
+import { emitBlock, whereTermsCount } from "./tile.ts";
 
 /** The same product with as few batch axes as possible: those of extent 1 dropped, those that only extend m merged. */
 function normalised(spec: DotSpec): DotSpec {
@@ -134,6 +134,14 @@ function grid(m: number, n: number, tasks: number, transposed: boolean): [number
   return best;
 }
 
+/** Rows and steps of k that are packed, or left out, at once. */
+const mostLeftOut = 128;
+
+/** Whether parts of a transposed A need no packing, since no term of them counts. */
+function leavesOutFactor({ a, triangle }: DotSpec): boolean {
+  return a.k !== 1 && triangle !== undefined && !triangle.includes("n");
+}
+
 /** Few rows against much of B: B is read once, row after row, which memory likes; the sums wait in scratch. */
 function streams({ n, b }: DotSpec, mb: number, nb: number, kb: number): boolean {
   return mb <= 3 && (n === 1 || b.n === 1) && nb * kb > 16384;
@@ -146,7 +154,8 @@ function cuts(spec: DotSpec, parts: number, tasks: number, profile: TargetProfil
   const [rowTasks, columnTasks] = grid(m, n, tasks, n > 1 && spec.b.n !== 1);
   const kb = Math.ceil(k / parts);
   /** Rows of a piece: many where sums are short. */
-  const mostRows = (length: number): number => (length <= (profile.lanes >= 8 ? 512 : 256) ? 512 : 256);
+  const mostRows = (length: number): number =>
+    leavesOutFactor(spec) ? mostLeftOut : length <= (profile.lanes >= 8 ? 512 : 256) ? 512 : 256;
   // Short sums of very many rows: each block of rows is a task, so that more rows are no more code.
   const manyRows = mostRows(k) === 512 && m > rowTasks * 512;
   const rows = manyRows ? blocks(m, 512) : evenly(m, rowTasks);
@@ -213,16 +222,18 @@ function product(
     // each time that the other factor has gone on by as many, in the second.
     const depthMost = packed
       ? packed.depth
-      : streams(spec, mb, nb, kb)
-        ? 8
-        : far
-          ? Math.max(64, Math.min(512, Math.floor(131072 / nb)))
-          : Math.max(
-              64,
-              Math.floor(
-                Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + Math.min(nb, 128))),
-              ),
-            );
+      : leavesOutFactor(spec)
+        ? mostLeftOut
+        : streams(spec, mb, nb, kb)
+          ? 8
+          : far
+            ? Math.max(64, Math.min(512, Math.floor(131072 / nb)))
+            : Math.max(
+                64,
+                Math.floor(
+                  Math.min(24576 / (4 * (width + tiling.rows)), 65536 / (Math.min(mb, 128) + Math.min(nb, 128))),
+                ),
+              );
     // Sums of a part go on where they will lie, in at least two blocks: so a long sum is the same code as a short one.
     const goOn = packed ? undefined : sink.load;
     const most = goOn ? Math.min(depthMost, Math.ceil(kb / 2)) : depthMost;
@@ -238,6 +249,10 @@ function product(
       depth: number,
       sums: Pick<Parameters<typeof emitBlock>[1], "begun" | "kept">,
     ): void => {
+      const whereNeeded = (body: () => void): void =>
+        spec.triangle
+          ? whereTermsCount(b, spec.triangle, { m: row0, n: column0, k }, { m: mb, n: nb, k: depth }, body)
+          : body();
       let left: Parameters<typeof emitBlock>[1]["a"] = { buffer: bufferA, base: affine(a) };
       let strideM = spec.a.m;
       let strideK = spec.a.k;
@@ -247,13 +262,20 @@ function product(
         const size = mb * tilePitch(tiling, Math.min(kb, depthMost)) + lanes;
         const to = { buffer: step.scratch("panelA", size), base: 0, pitch: tilePitch(tiling, depth) };
         left = to;
-        wide!.packTiles(b, tiling, { buffer: bufferA, base: a, stride: spec.a.k }, to, mb, { first: 0, count: depth });
+        whereNeeded(() =>
+          wide!.packTiles(b, tiling, { buffer: bufferA, base: a, stride: spec.a.k }, to, mb, {
+            first: 0,
+            count: depth,
+          }),
+        );
       } else if (packA) {
         // An odd number of cache lines from k to k: powers of two would fall into a few sets of the cache.
         const pitch = 16 * (2 * Math.floor(Math.ceil(mb / 16) / 2) + 1);
         left = { buffer: step.scratch("panelA", pitch * Math.min(kb, depthMost)), base: affine(0) };
-        b.loop("k", depth, (v) =>
-          copyRow(b, lanes, bufferA, affine(a, scaled(v, spec.a.k)), left.buffer, scaled(v, pitch), mb),
+        whereNeeded(() =>
+          b.loop("k", depth, (v) =>
+            copyRow(b, lanes, bufferA, affine(a, scaled(v, spec.a.k)), left.buffer, scaled(v, pitch), mb),
+          ),
         );
         strideM = 1;
         strideK = pitch;

@@ -1,7 +1,7 @@
 /** Emits register tiles: rows × vectors accumulators over nested loops of K, for one block of rows and columns. */
 import type { Index, KernelBuilder } from "../builder.ts";
 import { affine, scaled } from "../builder.ts";
-import type { Affine, Buffer, Local, Operand } from "../loopir.ts";
+import type { Buffer, Local, Operand } from "../loopir.ts";
 import type { DotAxis, Triangle } from "../lowered.ts";
 import type { Pieces, Tiling } from "./split.ts";
 import { blocks, evenlyAtMost, loopPieces } from "./split.ts";
@@ -162,12 +162,11 @@ function emitTile(
     const pieces: readonly Pieces[] = triangle.axes.includes("k")
       ? blocks(axis.extent, mostSteps, unroll)
       : [{ start: 0, count: 1, size: axis.extent }];
-    const { from } = triangle;
+    const { axes, from } = triangle;
     loopPieces(b, "steps", pieces, (k, count) => {
       const start = { m: affine(from.m, row), n: affine(from.n, column(0)), k: affine(from.k, k) };
-      const [first, second] = triangle.axes;
-      const ahead = affine(start[first], scaled(start[second], -1));
-      ifLess(b, ahead, { m: size, n: width, k: count }[second], () => nest(0, ...stepped(axis, k, a, bBase), count));
+      const extent = { m: size, n: width, k: count };
+      whereTermsCount(b, axes, start, extent, () => nest(0, ...stepped(axis, k, a, bBase), count));
     });
   }
   const finish = (): void => each((row, column, sum, count) => block.done(row, column, sum, count));
@@ -177,10 +176,17 @@ function emitTile(
   else b.if(kept.when, keep, finish);
 }
 
-/** Runs `body` where the index is less than the number, without asking where that is known. */
-function ifLess(b: KernelBuilder, index: Affine, number: number, body: () => void): void {
-  if (index.terms.length > 0 || index.dynamic) b.if(b.compare("lt", b.index(index), b.i32(number)), body);
-  else if (index.constant < number) body();
+/** Runs `body` where some of the terms of a box count, without asking where that is known. */
+export function whereTermsCount(
+  b: KernelBuilder,
+  [first, second]: Triangle,
+  start: Readonly<Record<DotAxis, Index>>,
+  extent: Readonly<Record<DotAxis, number>>,
+  body: () => void,
+): void {
+  const ahead = affine(start[first], scaled(start[second], -1));
+  if (ahead.terms.length > 0) b.if(b.compare("lt", b.index(ahead), b.i32(extent[second])), body);
+  else if (ahead.constant < extent[second]) body();
 }
 
 function divisorAtMost(extent: number, most: number): number {
