@@ -2,14 +2,16 @@
 
 import { lowerDot, writesRows } from "../../compiler/contract/index.ts";
 import { lowerIntegerDot } from "../../compiler/integer-dot.ts";
-import type { DotSpec, Triangle } from "../../compiler/lowered.ts";
+import type { DotAxis, DotSpec, Triangle } from "../../compiler/lowered.ts";
 import { type Access, apply1, type OpRecord, type Value } from "../node.ts";
 import { type Reference, refArray } from "../reference/array.ts";
 import { normalizeAxis, rowMajor, type Shape, sizeOf, type TensorType } from "../types.ts";
-import { add } from "./binary.ts";
+import { add, greaterEqual } from "./binary.ts";
 import { cast } from "./cast.ts";
 import { formatType, fullLike, isDType, opError, requireSameDType, shapeError } from "./common.ts";
+import { iota } from "./iota.ts";
 import { floats, integers, literal, type Sample, type Samples } from "./sample.ts";
+import { select } from "./select.ts";
 import { abs } from "./unary.ts";
 import { reshape, transpose } from "./view.ts";
 
@@ -313,6 +315,19 @@ function headsSample(name: string, after: (x: Value) => Value): Sample {
   const sum = { terms: 5, magnitude: (x: Value, y: Value) => build(abs(x), abs(y)) };
   return dotSample(name, [2, 3, 7, 5], [2, 3, 18, 5], attrs, { build, sum });
 }
+/** Terms that do not count have a factor of zero, or a result that nobody looks at. */
+function triangleSample([m, n, k]: readonly number[], triangle: Triangle): Sample {
+  const attrs = { ...plain(1, 0), triangle };
+  const counted = (x: Value, ...axes: DotAxis[]): Value => {
+    const [first, second] = triangle.map((axis) => axes.indexOf(axis));
+    if (first < 0 || second < 0) return x;
+    return select(greaterEqual(iota(x.shape, second), iota(x.shape, first)), x, fullLike(x, 0));
+  };
+  const product = (x: Value, y: Value) =>
+    counted(apply1(dotGeneralOp, [counted(x, "m", "k"), counted(y, "k", "n")], attrs), "m", "n");
+  const sum = { terms: k, magnitude: (x: Value, y: Value) => product(abs(x), abs(y)) };
+  return dotSample(`terms of ${triangle.join(" ≤ ")}`, [m, k], [k, n], attrs, { build: product, sum });
+}
 const plain = (contractA: number, contractB: number): DotAttrs => ({
   batchA: [],
   batchB: [],
@@ -360,6 +375,9 @@ export const samples: Samples = {
     dotSample("odd sizes", [13, 29], [29, 19], plain(1, 0), { gradient: false }),
     dotSample("larger than a tile", [70, 130], [130, 66], plain(1, 0), { gradient: false }),
     dotSample("long sum", [3, 2051], [2051, 5], plain(1, 0), { gradient: false }),
+    triangleSample([9, 37, 11], ["n", "m"]),
+    triangleSample([19, 7, 37], ["k", "m"]),
+    triangleSample([37, 18, 29], ["m", "k"]),
     dotSample("size 1", [1, 1], [1, 1], plain(1, 0)),
     dotSample("no rows", [0, 4], [4, 5], plain(1, 0), { gradient: false }),
     dotSample("nothing to sum", [3, 0], [0, 5], plain(1, 0), { gradient: false }),
