@@ -23,6 +23,7 @@ import { fuse, type Group, outputsOf, sortGroups } from "./fuse.ts";
 import type { InlineBuilder, Spot } from "./inline.ts";
 import { type Affine, type Buffer, type Kernel, type StorageType, storageBytes } from "./loopir.ts";
 import { type Interval, planMemory } from "./memory.ts";
+import { Repacking } from "./repacking.ts";
 
 /** Places of a node's inputs; contiguous parts of larger values begin further on. */
 export function inputPlacesOf(node: Node, c: EmitContext): Place[] {
@@ -73,6 +74,7 @@ export function planBody(roots: readonly Value[], c: EmitContext, external: (v: 
   const results = new Set(roots);
   const aliases = planAssembles(groups, maker, isBuffer, new Map(), results);
   const steps: Step[] = [];
+  const repacking = new Repacking();
   const places = new Map<Value, Place>();
   const outside = new Map<Place, Outside>();
   const intervals: Body["intervals"][number][] = [];
@@ -107,7 +109,7 @@ export function planBody(roots: readonly Value[], c: EmitContext, external: (v: 
   };
   for (const group of groups) {
     if (outputsOf(group).some((v) => sizeOf(v.shape) > 0))
-      emitGroup(group, { isBuffer, profile: c.profile, placeOf, inArena, step, steps, aliases, placeIn });
+      emitGroup(group, { isBuffer, profile: c.profile, placeOf, inArena, step, steps, repacking, aliases, placeIn });
   }
   // Next carries are moved into place after the last kernel.
   for (const v of roots) touch(placeOf(v), steps.length);

@@ -10,6 +10,8 @@ import { baseOf, fuse, type Group, leavesOf, outputsOf, readsOf, sortGroups } fr
 import type { Binding, Kernel, KernelCall, LoopProgram, TargetProfile } from "./loopir.ts";
 import { emitLoopGroup } from "./loops.ts";
 import { aligned, type Interval, planMemory, slack } from "./memory.ts";
+import { Repacking, sameCode } from "./repacking.ts";
+import { schedule } from "./schedule.ts";
 import { scratchBytes } from "./scratch.ts";
 import { simplify } from "./simplify.ts";
 import { makeStages } from "./stages.ts";
@@ -49,7 +51,7 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
   for (const w of writes) {
     if (planInPlace(w, fusion.groups, maker, reads, isBuffer, constraints)) inPlace.add(w.value);
   }
-  const groups = sortGroups(fusion.groups, buffers, constraints);
+  const groups = schedule(sortGroups(fusion.groups, buffers, constraints), reads, constraints);
 
   // Places.
   const stores: VariableRef[] = [];
@@ -73,6 +75,7 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
   const bytesOf = (v: Value) => sizeOf(v.shape) * dtypeBytes[v.dtype];
   const writeOf = new Map(writes.map((w) => [w.value, w.variable]));
   const steps: Step[] = [];
+  const repacking = new Repacking();
   const aliases = planAssembles(groups, maker, isBuffer, writeOf, inPlace);
   const placeOf = (v: Value): Place => {
     let p = places.get(v);
@@ -108,7 +111,7 @@ export function compileGraph(source: GraphSource, profile: TargetProfile): Compi
 
   for (const group of groups) {
     if (outputsOf(group).some((v) => sizeOf(v.shape) > 0))
-      emitGroup(group, { isBuffer, profile, placeOf, inArena, step, steps, aliases, placeIn });
+      emitGroup(group, { isBuffer, profile, placeOf, inArena, step, steps, repacking, aliases, placeIn });
   }
 
   // Writes that could not happen in place.
@@ -288,24 +291,4 @@ function buildProgram(
   const blob = new Uint8Array(constantBytes);
   for (const c of constants) blob.set(new Uint8Array(c.data.buffer, c.data.byteOffset, c.data.byteLength), c.offset);
   return { kernels, stages: makeStages(calls, kernels), arenaBytes, constants: blob, scratchBytes: scratch, slots };
-}
-
-/** Whether two kernels compute the same, whatever their names. */
-function sameCode(a: Kernel, b: Kernel): boolean {
-  return sameData(a.body, b.body) && sameData(a.grid, b.grid) && sameData(a.buffers, b.buffers);
-}
-
-/** Numbers, strings, and arrays and records of such. */
-function sameData(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Array.isArray(a)) {
-    if (!Array.isArray(b) || a.length !== b.length) return false;
-    for (let i = 0; i < a.length; i++) if (!sameData(a[i], b[i])) return false;
-    return true;
-  }
-  const keys = Object.keys(a);
-  if (keys.length !== Object.keys(b).length) return false;
-  for (const k of keys) if (!sameData(a[k as keyof typeof a], b[k as keyof typeof b])) return false;
-  return true;
 }

@@ -14,6 +14,7 @@ import { emitLoopGroup } from "./loops.ts";
 import type { Interval } from "./memory.ts";
 import { emitReduceGroup } from "./reduces.ts";
 import { regionCompiler } from "./regions.ts";
+import { packsInto, type Repacking } from "./repacking.ts";
 
 /** Used where a result would otherwise be somebody else's memory. */
 export const copy: OpRecord<{ readonly serial: number }> = {
@@ -87,6 +88,7 @@ export interface EmitContext {
   readonly inArena: (bytes: number, first: number) => Place;
   readonly step: (kernel: Kernel, at: readonly Place[], label: string) => void;
   readonly steps: readonly Step[];
+  readonly repacking: Repacking;
   readonly aliases: ReadonlyMap<Value, { whole: Value; offset: number }>;
   /** Puts a value inside another place, `offset` bytes from its start; false when it has a place already. */
   readonly placeIn: (v: Value, place: Place, offset: number) => boolean;
@@ -156,15 +158,23 @@ export function emitGroup(group: Group, c: EmitContext): void {
         epilogue,
         layout: layoutOf(chain),
       });
-      const tempPlaces = temps(lowered.temps);
+      const tempPlaces: Place[] = [];
+      const tempOf = (i: number): Place => (tempPlaces[i] ??= temps([lowered.temps[i]])[0]);
       const outs = outputsOf(group);
       const all = [
         ...inputs.map((x) => shifted(c.placeOf(x.source), x.offset)),
         ...operands.map((o) => shifted(c.placeOf(o.value), o.offset * dtypeBytes[o.value.dtype])),
       ];
       for (const s of lowered.steps) {
+        const packed = packsInto(s, lowered, inputs.length);
+        const known = packed < 0 ? null : c.repacking.find(s, inputs, c.steps.length);
+        if (known) {
+          tempPlaces[packed] = known;
+          continue;
+        }
+        if (packed >= 0) c.repacking.add(s, inputs, tempOf(packed), c.steps.length);
         const at = s.roles.map((r) =>
-          r.role === "temp" ? tempPlaces[r.index] : r.role === "input" ? all[r.index] : c.placeOf(outs[r.index]),
+          r.role === "temp" ? tempOf(r.index) : r.role === "input" ? all[r.index] : c.placeOf(outs[r.index]),
         );
         c.step(s.kernel, at, label);
       }

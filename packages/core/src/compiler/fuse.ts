@@ -110,18 +110,12 @@ export function fuse(roots: readonly Value[]): Fusion {
   const users = usersOf(nodes);
   const buffers = chooseBuffers(nodes, roots, users);
   const order = new Map(nodes.map((n, i) => [n, i]));
-  const early = earlyOrder(nodes);
-  const groups = mergeGroups(
-    initialGroups(nodes, buffers, users, new Set(roots), early),
-    buffers,
-    new Set(roots),
-    order,
-  );
+  const groups = mergeGroups(initialGroups(nodes, buffers, users, new Set(roots)), buffers, new Set(roots), order);
   return { groups, buffers };
 }
 
-/** Numbers of the nodes in an order that has what needs fewer kernels one after the other first. */
-function earlyOrder(nodes: readonly Node[]): ReadonlyMap<Node, number> {
+/** The nodes in an order that has what needs fewer kernels one after the other first. */
+function earlyOrder(nodes: readonly Node[]): Node[] {
   const kernelsBefore = new Map<Node, number>();
   const through = ({ node }: Value) => {
     const { kind } = node.op.kernel;
@@ -129,8 +123,7 @@ function earlyOrder(nodes: readonly Node[]): ReadonlyMap<Node, number> {
     return kernelsBefore.get(node)! + own;
   };
   for (const n of nodes) kernelsBefore.set(n, Math.max(0, ...n.inputs.map(through)));
-  const sorted = [...nodes].sort((a, b) => kernelsBefore.get(a)! - kernelsBefore.get(b)!);
-  return new Map(sorted.map((n, i) => [n, i]));
+  return [...nodes].sort((a, b) => kernelsBefore.get(a)! - kernelsBefore.get(b)!);
 }
 
 /** Direct users of each value. */
@@ -299,24 +292,14 @@ function initialGroups(
   buffers: Set<Value>,
   users: Map<Value, Node[]>,
   roots: Set<Value>,
-  early: ReadonlyMap<Node, number>,
 ): Group[] {
   const groups: Group[] = [];
-  const absorbed = new Set<Value>();
+  const chains = epilogueChains(nodes, buffers, users, roots);
+  const absorbed = new Set<Value>([...chains.values()].flat().map((c) => c.outputs[0]));
   for (const n of nodes) {
     const rule = n.op.kernel;
-    if (rule.kind === "lower") {
-      const chain = rule.epilogue ? epilogueChain(n, rule, buffers, users, roots, early) : [];
-      if (chain.length > 0) {
-        buffers.delete(n.outputs[0]);
-        for (const c of chain) {
-          absorbed.add(c.outputs[0]);
-          buffers.delete(c.outputs[0]);
-        }
-        buffers.add(chain[chain.length - 1].outputs[0]);
-      }
-      groups.push({ kind: "lower", node: n, chain });
-    } else if (rule.kind === "region") groups.push({ kind: "lower", node: n, chain: [] });
+    if (rule.kind === "lower") groups.push({ kind: "lower", node: n, chain: chains.get(n) ?? [] });
+    else if (rule.kind === "region") groups.push({ kind: "lower", node: n, chain: [] });
     else if (rule.kind === "assemble") groups.push({ kind: "assemble", node: n });
     else if (rule.kind === "reduce") groups.push(reduceGroup(n));
   }
@@ -357,6 +340,35 @@ function reduceGroup(n: Node): Group {
   return { kind: "reduce", members: [v] };
 }
 
+/**
+ * The chains behind contractions, which leave the buffers but for their ends. All groups read only what comes before them in
+ * one order, in which a chain stands where its contraction does, so that no two of them wait for each other.
+ */
+function epilogueChains(
+  nodes: readonly Node[],
+  buffers: Set<Value>,
+  users: Map<Value, Node[]>,
+  roots: Set<Value>,
+): Map<Node, Node[]> {
+  const chains = new Map<Node, Node[]>();
+  const early = earlyOrder(nodes);
+  const position = new Map(early.map((n, i) => [n, i]));
+  for (const n of early) {
+    const rule = n.op.kernel;
+    if (rule.kind !== "lower" || !rule.epilogue) continue;
+    const before = (x: Node): boolean => position.get(x)! < position.get(n)!;
+    const chain = epilogueChain(n, rule, buffers, users, roots, before);
+    if (chain.length === 0) continue;
+    chains.set(n, chain);
+    for (const x of [n, ...chain]) {
+      position.set(x, position.get(n)!);
+      buffers.delete(x.outputs[0]);
+    }
+    buffers.add(chain[chain.length - 1].outputs[0]);
+  }
+  return chains;
+}
+
 /** The maps that only this contraction's result flows through: same elements, other operands ready and easy to address. */
 function epilogueChain(
   n: Node,
@@ -364,14 +376,12 @@ function epilogueChain(
   buffers: Set<Value>,
   users: Map<Value, Node[]>,
   roots: Set<Value>,
-  early: ReadonlyMap<Node, number>,
+  before: (x: Node) => boolean,
 ): Node[] {
   const chain: Node[] = [];
   const shape = n.types[0].shape;
   const size = sizeOf(shape);
   const columns = shape[shape.length - 1] ?? 1;
-  // All epilogues read what comes before their contractions in one order, so that no two groups wait for each other.
-  const before = (x: Node): boolean => early.get(x)! < early.get(n)!;
   let at = n.outputs[0];
   for (;;) {
     if (roots.has(at)) break;
