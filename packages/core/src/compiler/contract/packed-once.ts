@@ -84,7 +84,10 @@ function weightsOnce(
   return inBlocks("b", { rows, columns }, { m, n, k }, depth, length, profile);
 }
 
-/** The smaller factor packed once where A is transposed; sums and the panels of B of a block stay in the second-level cache, through which tiles of A pass. */
+/**
+ * The smaller factor packed once where A is transposed. Sums and the panels of B of a block stay in the second-level cache,
+ * through which tiles of A pass.
+ */
 function smallerOnce({ m, n, k }: DotSpec, length: number, profile: TargetProfile, from: typeof least) {
   if (m * n < from.elements || length < from.length) return null;
   if (Math.min(m, n) < leastSide || Math.min(m, n) * k > mostElements) return null;
