@@ -39,6 +39,20 @@ export function mismatch(
   return null;
 }
 
+/** The first of several f32 results that differs by more than a ten-thousandth of its largest element (or of 1), as text; else null. */
+export function firstMismatch(
+  actual: readonly ArrayLike<number>[],
+  expected: readonly { readonly data: ArrayLike<number> }[],
+): string | null {
+  for (const [i, { data }] of expected.entries()) {
+    let largest = 1;
+    for (let k = 0; k < data.length; k++) largest = Math.max(largest, Math.abs(data[k]));
+    const found = mismatch(actual[i], data, "f32", () => 1e-4 * largest);
+    if (found) return `result ${i}: ${found}`;
+  }
+  return null;
+}
+
 /** Near the largest f32 an error within the allowance may already be infinite. */
 function overflowEdge(actual: number, exact: number, allowance: number): boolean {
   return (

@@ -34,12 +34,12 @@ export function schedule(
     for (const b of before) unblocks.get(b)!.push(g);
     if (shrinks * bytesOf(outputsOf(g)) <= bytesOf(made)) early.add(g);
   }
-  const order: Group[] = [];
+  const order = new Set<Group>();
   const run = (start: Group): void => {
     const stack = [start];
     while (stack.length > 0) {
       const g = stack.pop()!;
-      order.push(g);
+      order.add(g);
       const ready: Group[] = [];
       for (const next of unblocks.get(g)!) {
         const waiting = waitsFor.get(next)!;
@@ -49,12 +49,10 @@ export function schedule(
       stack.push(...ready.reverse());
     }
   };
-  const begun = new Set<Group>();
   for (const g of groups) {
-    if (order.length === groups.length) break;
+    if (order.has(g)) continue;
     if (waitsFor.get(g)!.size > 0) throw new Error("compiler: groups are out of order");
-    if (!begun.has(g)) run(g);
-    for (const done of order.slice(begun.size)) begun.add(done);
+    run(g);
   }
-  return order;
+  return [...order];
 }

@@ -227,7 +227,7 @@ function product(
         : streams(spec, mb, nb, kb)
           ? 8
           : far
-            ? Math.max(64, Math.min(512, Math.floor(131072 / nb)))
+            ? wide!.farDepth(nb)
             : Math.max(
                 64,
                 Math.floor(

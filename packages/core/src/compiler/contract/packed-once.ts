@@ -57,6 +57,9 @@ function reachesFar({ lanes, rows }: Tiling): boolean {
   return lanes >= 8 && rows * rows * lanes >= 288;
 }
 
+/** Steps of k of a block of `columns`, where tiles reach far: its panels fit into half a megabyte. */
+const farDepth = (columns: number): number => Math.max(64, Math.min(512, Math.floor(131072 / columns)));
+
 const sizes = ({ tasks, pieces }: Cuts): number[] => tasks.flatMap((t) => pieces(t.size).map((p) => p.size));
 
 /** How a product whose k is cut into `parts` is packed; null where tasks pack all they read, as they do below `from`. */
@@ -80,8 +83,7 @@ function weightsOnce(
     pieces: (size) => blocks(size, 512),
   };
   const columns: Cuts = { tasks: columnTasks(n, profile, 1), pieces: columnsAtMost(256, profile) };
-  const depth = Math.min(512, Math.floor(131072 / Math.max(...sizes(columns))));
-  return inBlocks("b", { rows, columns }, { m, n, k }, depth, length, profile);
+  return inBlocks("b", { rows, columns }, { m, n, k }, farDepth(Math.max(...sizes(columns))), length, profile);
 }
 
 /**
@@ -196,5 +198,5 @@ function packOnce(name: string, spec: DotSpec, once: PackedOnce, temp: number, p
 }
 
 /** What products on vectors of 8 lanes and more do otherwise. */
-export const widePacking = { reachesFar, packTiles, packedOnce, packedAt, packOnce };
+export const widePacking = { reachesFar, farDepth, packTiles, packedOnce, packedAt, packOnce };
 export type WidePacking = typeof widePacking;
